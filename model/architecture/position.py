@@ -1,0 +1,61 @@
+"""Rotary positions (Su et al. 2021, "RoFormer", arXiv:2104.09864), in the half-split layout of Llama."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def rotary_table(positions: Tensor, head_size: int, theta: float) -> tuple[Tensor, Tensor]:
+    """Cosines and sines for positions.
+
+    Args:
+        positions: Integer positions, any shape `S`.
+        head_size: Features of a head, even.
+        theta: Base of the frequencies.
+
+    Returns:
+        cos, sin: float32 of shape `S + (head_size / 2,)`.
+    """
+    exponents = torch.arange(0, head_size, 2, dtype=torch.float32, device=positions.device) / head_size
+    angles = positions.float().unsqueeze(-1) * (1.0 / theta**exponents)
+    return angles.cos(), angles.sin()
+
+
+class _Rotation(torch.autograd.Function):
+    """The rotation and, backwards, the rotation by the negative angle; each half is written once, in place."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        ctx.save_for_backward(cos, sin)
+        return _turned(x, cos, sin, 1.0)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        cos, sin = ctx.saved_tensors
+        return _turned(gradients[0], cos, sin, -1.0), None, None
+
+
+def _turned(x: Tensor, cos: Tensor, sin: Tensor, direction: float) -> Tensor:
+    first, second = x.chunk(2, dim=-1)
+    turned = torch.empty_like(x)
+    turned_first, turned_second = turned.chunk(2, dim=-1)
+    torch.mul(first, cos, out=turned_first)
+    turned_first.addcmul_(second, sin, value=-direction)
+    torch.mul(second, cos, out=turned_second)
+    turned_second.addcmul_(first, sin, value=direction)
+    return turned
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Turn queries or keys by their positions' angles.
+
+    Args:
+        x: (batch, heads, time, head_size) or any order that the tables broadcast to.
+        cos: Broadcastable to half of x, e.g. (1, 1, time, head_size / 2), in x's dtype.
+        sin: As cos.
+    """
+    turned: Tensor = _Rotation.apply(x, cos, sin)  # type: ignore[no-untyped-call]
+    return turned

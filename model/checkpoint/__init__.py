@@ -1,0 +1,1 @@
+"""What training writes to be able to go on: atomic, checksummed, without pickle."""

@@ -1,0 +1,22 @@
+"""What every configuration class has in common: strict, frozen, with units.
+
+A field states its range by pydantic constraints and its unit by `unit(...)`, so that an error message, the JSON
+schema and the documentation all say the same.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+
+class StrictConfig(BaseModel):
+    """A frozen configuration: unknown keys are refused, equal settings compare and hash equal."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+def unit(name: str) -> dict[str, Any]:
+    """JSON-schema extra that carries a field's unit, e.g. `Field(ge=1, json_schema_extra=unit("tokens"))`."""
+    return {"unit": name}

@@ -1,0 +1,258 @@
+"""Files that are either whole and as promised, or refused.
+
+A file is written to a temporary name, flushed, synced, renamed, and its folder synced. A folder is finished by its
+`MANIFEST.json`, written last: the sha256 and size of every file. Reading starts with `verify_manifest`.
+No checkpoint format detects a flipped bit by itself, and DVC restores a corrupted cache object without a word;
+the manifest finds both before the bytes are used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from model.errors import IntegrityError, StorageError
+
+MANIFEST = "MANIFEST.json"
+TEMPORARY_MARK = ".tisslm-tmp-"
+REPLACED_MARK = f"{TEMPORARY_MARK}old-"
+FULL_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def sha256_file(path: Path) -> str:
+    """The hex sha256 of a file's bytes, read in bounded memory."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_text(text: str) -> str:
+    """The hex sha256 of a text's UTF-8 bytes."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def canonical_json(value: Any) -> str:
+    """One fixed spelling of a JSON value (sorted keys, no spaces), so that equal values have equal digests."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames inside `folder` survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def storage_errors(path: Path, size_bytes: int | None = None) -> Iterator[None]:
+    """Turn a full disk or an unwritable place into a `StorageError` that names the path and the bytes."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL_DISK_ERRORS:
+            try:
+                place = next(parent for parent in path.absolute().parents if parent.exists())
+                free = f"{shutil.disk_usage(place).free:,} bytes free"
+            except OSError:
+                free = "free space unknown"
+            wanted = f" of {size_bytes:,} bytes" if size_bytes is not None else ""
+            raise StorageError(
+                f"{path}: write{wanted} failed, {os.strerror(error.errno)} ({free}): "
+                "free some space or lift the file-size limit, then run the same command again"
+            ) from error
+        if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+            raise StorageError(
+                f"{path}: cannot be written, {os.strerror(error.errno)}: check its owner and permissions"
+            ) from error
+        raise
+
+
+@contextlib.contextmanager
+def atomic_writer(path: Path) -> Iterator[BinaryIO]:
+    """Open a temporary file beside `path`; on success sync it and rename it over `path`, on failure remove it.
+
+    Raises:
+        StorageError: The disk is full or the place is not writable; the old file is untouched.
+    """
+    temporary = path.with_name(f"{TEMPORARY_MARK}{path.name}-{uuid.uuid4().hex[:8]}")
+    try:
+        with storage_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with open(temporary, "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+            sync_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a whole file atomically."""
+    with storage_errors(path, len(data)), atomic_writer(path) as file:
+        file.write(data)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole UTF-8 text file atomically."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON atomically: sorted keys, two spaces, a newline at the end."""
+    write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        IntegrityError: The file is missing or is not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise IntegrityError(f"{path}: no such file; run the stage that makes it (tisslm run)") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise IntegrityError(f"{path}: not valid JSON ({error}); restore or rebuild it") from error
+
+
+def files_below(folder: Path) -> list[str]:
+    """Names (posix, relative, sorted) of the regular files below `folder`, the manifest left out."""
+    return sorted(
+        p.relative_to(folder).as_posix()
+        for p in folder.rglob("*")
+        if p.is_file() and p.name != MANIFEST and TEMPORARY_MARK not in p.name
+    )
+
+
+def write_manifest(folder: Path) -> str:
+    """Finish a folder: sync its files, write `MANIFEST.json` last, and return the folder's digest.
+
+    The digest is the sha256 over the sorted (name, sha256) pairs: two folders with equal content have equal
+    digests wherever they lie.
+    """
+    entries: dict[str, dict[str, Any]] = {}
+    for name in files_below(folder):
+        path = folder / name
+        with storage_errors(path), open(path, "rb") as file:
+            os.fsync(file.fileno())
+        entries[name] = {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
+    digest = content_digest({name: entry["sha256"] for name, entry in entries.items()})
+    write_json(folder / MANIFEST, {"digest": digest, "files": entries})
+    return digest
+
+
+def content_digest(sha256_by_name: dict[str, str]) -> str:
+    """The digest of a set of files, from their names and checksums."""
+    return sha256_text(canonical_json(sorted(sha256_by_name.items())))
+
+
+def verify_manifest(folder: Path, *, remedy: str = "run `dvc checkout --force` or rebuild it with `tisslm run`") -> str:
+    """Check every byte of a finished folder against its manifest and return the folder's digest.
+
+    Raises:
+        IntegrityError: The manifest is missing or damaged, a file is missing, extra, of another size, or its
+            checksum differs. The message names the file and both values.
+    """
+    manifest = folder / MANIFEST
+    if not folder.is_dir():
+        raise IntegrityError(f"{folder}: no such folder; run the stage that makes it (tisslm run)")
+    if not manifest.is_file():
+        raise IntegrityError(f"{folder}: has no {MANIFEST}, so it was never finished; {remedy}")
+    content = read_json(manifest)
+    entries = content.get("files") if isinstance(content, dict) else None
+    if not isinstance(entries, dict):
+        raise IntegrityError(f"{manifest}: has no table of files; {remedy}")
+    for name, entry in entries.items():
+        if not isinstance(entry, dict) or set(entry) != {"bytes", "sha256"}:
+            raise IntegrityError(f"{manifest}: its entry for {name} lacks bytes and sha256; {remedy}")
+    present = files_below(folder)
+    missing = sorted(set(entries) - set(present))
+    extra = sorted(set(present) - set(entries))
+    if missing or extra:
+        names = "missing " + ", ".join(missing[:5]) if missing else "unexpected " + ", ".join(extra[:5])
+        raise IntegrityError(f"{folder}: {names} (its {MANIFEST} lists {len(entries)} files); {remedy}")
+    for name, entry in entries.items():
+        path = folder / name
+        size = path.stat().st_size
+        if size != entry["bytes"]:
+            raise IntegrityError(f"{path}: {size:,} bytes, expected {entry['bytes']:,} by {MANIFEST}; {remedy}")
+        found = sha256_file(path)
+        if found != entry["sha256"]:
+            raise IntegrityError(
+                f"{path}: sha256 {found[:12]}..., expected {entry['sha256'][:12]}... by {MANIFEST}: "
+                f"its bytes changed; {remedy}"
+            )
+    digest = content_digest({name: entry["sha256"] for name, entry in entries.items()})
+    if digest != content.get("digest"):
+        raise IntegrityError(f"{manifest}: its digest does not match its own table of files; {remedy}")
+    return digest
+
+
+def folder_digest(folder: Path) -> str:
+    """The digest that a finished folder's manifest states, without hashing its files again."""
+    return str(read_json(folder / MANIFEST)["digest"])
+
+
+@contextlib.contextmanager
+def finished_folder(final: Path) -> Iterator[Path]:
+    """Yield a temporary sibling folder; on success write its manifest and move it to `final`, on failure remove it.
+
+    A reader sees the old folder or the new one, never half of one.
+    """
+    remove_litter(final.parent)
+    final.parent.mkdir(parents=True, exist_ok=True)
+    temporary = final.with_name(f"{TEMPORARY_MARK}{final.name}-{uuid.uuid4().hex[:8]}")
+    temporary.mkdir()
+    try:
+        with storage_errors(final):
+            yield temporary
+            write_manifest(temporary)
+            replace_folder(temporary, final)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def replace_folder(source: Path, final: Path) -> None:
+    """Move a finished folder to `final`, the old one out of the way first and removed afterwards."""
+    old = None
+    if final.exists():
+        old = final.with_name(f"{REPLACED_MARK}{final.name}-{uuid.uuid4().hex[:8]}")
+        os.rename(final, old)
+    try:
+        os.rename(source, final)
+    except OSError:
+        if old is not None:
+            os.rename(old, final)
+        raise
+    sync_folder(final.parent)
+    if old is not None:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def remove_litter(folder: Path) -> list[Path]:
+    """Remove what a killed run left half-written directly inside `folder`; return what was removed.
+
+    A folder that `replace_folder` had set aside, but not yet replaced, goes back to its place.
+    """
+    if not folder.is_dir():
+        return []
+    for path in folder.glob(f"{REPLACED_MARK}*"):
+        final = folder / path.name.removeprefix(REPLACED_MARK).rpartition("-")[0]
+        if not final.exists():
+            os.rename(path, final)
+    litter = [p for p in folder.iterdir() if p.name.startswith(TEMPORARY_MARK)]
+    for path in litter:
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    return litter

@@ -1,0 +1,1 @@
+"""Making a model: the loop, the step, optimizers, schedules."""

@@ -1,0 +1,108 @@
+"""What happens once in a while: logging, validation, checkpoints."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from model.checkpoint.manager import CheckpointManager
+from model.dataset.shards import TokenDataset
+from model.errors import TrainingError
+from model.training.loop import TrainingRun
+from model.training.schedules import learning_rate
+from model.training.state import capture, model_tensors
+from model.training.step import StepResult
+from model.training.validation import validation_loss
+
+LogFigures = Callable[[Mapping[str, float], int], None]
+ShowProgress = Callable[[TrainingRun, Mapping[str, float]], None]
+
+
+@dataclass
+class Logging:
+    """Every `log_every_steps`: loss averaged since the last time, learning rate, gradient norm, tokens per second.
+
+    The clock leaves out validation and checkpoints, which stop it by `pause`.
+    """
+
+    log: LogFigures
+    show: ShowProgress
+    losses: list[float] = field(default_factory=list)
+    tokens: int = 0
+    started: float = field(default_factory=time.monotonic)
+
+    def after_step(self, run: TrainingRun, result: StepResult) -> None:
+        """Collect the step's figures, and log and show them when it is time."""
+        self.losses.append(result.loss)
+        self.tokens += run.config.batch_sequences * run.config.model.context_length
+        if run.step % run.config.log_every_steps and not run.done:
+            self.show(run, {"loss": result.loss})
+            return
+        figures = {
+            "train_loss": sum(self.losses) / len(self.losses),
+            "learning_rate": learning_rate(run.config, run.step - 1),
+            "gradient_norm": result.gradient_norm,
+            "tokens_per_second": self.tokens / max(1e-9, time.monotonic() - self.started),
+            "tokens": float(run.tokens),
+        }
+        self.log(figures, run.step)
+        run.history.append({"step": run.step, **{key: float(f"{value:.6g}") for key, value in figures.items()}})
+        self.show(run, {"loss": figures["train_loss"], "tokens_per_second": figures["tokens_per_second"]})
+        self.losses, self.tokens, self.started = [], 0, time.monotonic()
+
+
+@dataclass
+class Validation:
+    """Every `validate_every_steps` and at the end: loss on held-out text; the best weights are kept."""
+
+    dataset: TokenDataset
+    manager: CheckpointManager
+    log: LogFigures
+
+    def after_step(self, run: TrainingRun, result: StepResult) -> None:
+        """Validate when it is time.
+
+        Raises:
+            TrainingError: The validation loss is not finite.
+        """
+        del result
+        if run.step % run.config.validate_every_steps and not run.done:
+            return
+        loss = validation_loss(
+            run.model,
+            self.dataset,
+            max_tokens=run.config.validation_tokens,
+            batch_sequences=run.config.batch_sequences,
+        )
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"step {run.step}: validation loss is {loss}; lower pretrain.learning_rate and run again"
+            )
+        self.log({"validation_loss": loss, "validation_perplexity": math.exp(min(loss, 700))}, run.step)
+        run.history.append({"step": run.step, "validation_loss": float(f"{loss:.6g}")})
+        if run.best_validation_loss is None or loss < run.best_validation_loss:
+            run.best_validation_loss, run.best_step = loss, run.step
+            self.manager.save_best(run.step, loss, {"model": model_tensors(run)}, {"tokens": run.tokens})
+
+
+@dataclass
+class Checkpointing:
+    """Every `checkpoint_every_steps` and at the end."""
+
+    manager: CheckpointManager
+    log: LogFigures
+
+    def after_step(self, run: TrainingRun, result: StepResult) -> None:
+        """Write a checkpoint when it is time."""
+        del result
+        if run.step % run.config.checkpoint_every_steps == 0 or run.done:
+            self.save(run)
+
+    def save(self, run: TrainingRun) -> None:
+        """Write a checkpoint now."""
+        started = time.monotonic()
+        tensors, state = capture(run)
+        self.manager.save(run.step, tensors, state)
+        self.log({"checkpoint_seconds": time.monotonic() - started}, run.step)
