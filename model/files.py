@@ -77,15 +77,19 @@ def storage_errors(path: Path, size_bytes: int | None = None) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def atomic_writer(path: Path) -> Iterator[BinaryIO]:
+def atomic_writer(path: Path, size_bytes: int | None = None) -> Iterator[BinaryIO]:
     """Open a temporary file beside `path`; on success sync it and rename it over `path`, on failure remove it.
+
+    Args:
+        path: The file to make or replace.
+        size_bytes: How much will be written, where it is known, for the message.
 
     Raises:
         StorageError: The disk is full or the place is not writable; the old file is untouched.
     """
     temporary = path.with_name(f"{TEMPORARY_MARK}{path.name}-{uuid.uuid4().hex[:8]}")
     try:
-        with storage_errors(path):
+        with storage_errors(path, size_bytes):
             path.parent.mkdir(parents=True, exist_ok=True)
             with open(temporary, "wb") as file:
                 yield file
@@ -99,7 +103,7 @@ def atomic_writer(path: Path) -> Iterator[BinaryIO]:
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Write a whole file atomically."""
-    with storage_errors(path, len(data)), atomic_writer(path) as file:
+    with atomic_writer(path, len(data)) as file:
         file.write(data)
 
 

@@ -1,0 +1,101 @@
+"""Int8 weights: stored as int8, multiplied from int8.
+
+Weights only, symmetric, round to nearest, one scale per output channel (Jacob et al. 2018, arXiv:1712.05877, section 3;
+LLM.int8(), Dettmers et al. 2022, arXiv:2208.07339, calls it vector-wise). Activations stay as they are: one scale for
+all of them ruins real language models. Unlike in the papers a scale is a bfloat16 number, rounded up, so that every
+kernel here multiplies by the very same weights.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from model.errors import CheckpointError
+
+LEVELS = 127  # -127 to 127: symmetric, -128 is not used
+PACKED_MAX_ROWS = 8
+
+
+def quantize_rows(weight_OI: Tensor) -> tuple[Tensor, Tensor]:
+    """Round each row of a matrix to 255 levels.
+
+    Args:
+        weight_OI: (out, in) floating point, finite.
+
+    Returns:
+        (out, in) int8 and (out,) float32 scales, so that `weight` is about `int8 * scale`, off by at most half a scale.
+
+    Raises:
+        CheckpointError: A weight is not finite.
+    """
+    weight_OI = weight_OI.detach().float()
+    if not torch.isfinite(weight_OI).all():
+        raise CheckpointError("int8: a weight is NaN or infinite, so it has no scale; train the model again")
+    largest_O = weight_OI.abs().amax(dim=1)
+    scale_O = round_up_to_bfloat16(largest_O / LEVELS)
+    scale_O = torch.where(scale_O > 0, scale_O, torch.ones_like(scale_O))
+    int8_OI = (weight_OI / scale_O[:, None]).round().clamp(-LEVELS, LEVELS).to(torch.int8)
+    return int8_OI, scale_O
+
+
+def round_up_to_bfloat16(values: Tensor) -> Tensor:
+    """The next bfloat16 number at or above each value (non-negative float32 in, float32 out)."""
+    nearest = values.to(torch.bfloat16)
+    above = torch.nextafter(nearest, torch.full_like(nearest, torch.inf))
+    return torch.where(nearest.float() < values, above, nearest).float()
+
+
+class Int8Linear(nn.Module):
+    """`y = x W^T` with W in int8.
+
+    Two kernels, chosen by the number of rows of x:
+
+    * up to 8 rows (decoding), on a CPU that multiplies bfloat16: torch's `_weight_int8pack_mm`, which reads a quarter
+      of float32's bytes and rounds x and y to bfloat16 (relative error about 0.002);
+    * else (prompts, scoring): the weights are widened for this one product and freed again, the scale is applied to the
+      result; exact but for the type's own rounding. Widening costs as much as a few rows do.
+    """
+
+    weight: Tensor
+    scale: Tensor
+    packed_scale: Tensor
+
+    def __init__(self, weight_OI: Tensor, scale_O: Tensor) -> None:
+        """Take (out, in) int8 weights and (out,) float32 scales; neither is copied."""
+        super().__init__()
+        self.register_buffer("weight", weight_OI)
+        self.register_buffer("scale", scale_O)
+        self.register_buffer("packed_scale", scale_O.to(torch.bfloat16), persistent=False)  # without loss
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., in) -> (..., out), in x's dtype."""
+        rows = x.numel() // x.shape[-1]
+        if rows <= PACKED_MAX_ROWS and multiplies_bfloat16(x.device):
+            x_MI = x.reshape(rows, x.shape[-1]).to(torch.bfloat16)
+            y_MO = torch._weight_int8pack_mm(x_MI, self.weight, self.packed_scale)
+            return y_MO.to(x.dtype).reshape(*x.shape[:-1], -1)
+        return functional.linear(x, self.weight.to(x.dtype)) * self.scale.to(x.dtype)
+
+
+class Int8Embedding(nn.Module):
+    """Rows of a table in int8; a tied head is an `Int8Linear` over the same tensors."""
+
+    weight: Tensor
+    scale: Tensor
+
+    def __init__(self, weight_VD: Tensor, scale_V: Tensor) -> None:
+        """Take (vocab, features) int8 weights and (vocab,) float32 scales; neither is copied."""
+        super().__init__()
+        self.register_buffer("weight", weight_VD)
+        self.register_buffer("scale", scale_V)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Integer tokens of any shape S -> S + (features,) float32."""
+        return self.weight[tokens].float() * self.scale[tokens].unsqueeze(-1)
+
+
+def multiplies_bfloat16(device: torch.device) -> bool:
+    """Whether the packed kernel is fast here: a CPU with bfloat16 instructions."""
+    return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())

@@ -1,0 +1,1 @@
+"""Documents: read from sources, cleaned, split, described. Always a stream, never a whole corpus in memory."""

@@ -1,0 +1,86 @@
+"""Words of a corpus, counted in bounded memory: the most common ones and the size of the vocabulary."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections import Counter
+from collections.abc import Callable
+
+WORD = re.compile(r"\w+")
+MOST_COUNTED = 200_000
+SAMPLE_SIZE = 65_536
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a text: runs of letters, digits and underscores, in lower case."""
+    return WORD.findall(text.lower())
+
+
+class WordCounts:
+    """Counts words; exact until 200,000 different ones have been seen, then approximate.
+
+    When the table is full, its rarer half is forgotten, so that rare words are undercounted. The vocabulary is then
+    estimated by adaptive sampling (Wegman; Flajolet 1990): of all words whose hash ends in k zero bits there are about
+    vocabulary / 2^k; the standard error is 0.5 %.
+    """
+
+    def __init__(self, most_counted: int = MOST_COUNTED, sample_size: int = SAMPLE_SIZE) -> None:
+        self.total = 0
+        self.is_exact = True
+        self._counts: Counter[str] = Counter()
+        self._most_counted = most_counted
+        self._sample_size = sample_size
+        self._sample: set[int] = set()
+        self._zero_bits = 0
+
+    def add(self, words: list[str]) -> None:
+        """Count the words of one text."""
+        self.total += len(words)
+        self._add(Counter(words))
+
+    def merge(self, other: WordCounts) -> None:
+        """Add all that another counter has counted."""
+        self.total += other.total
+        self.is_exact = self.is_exact and other.is_exact
+        self._zero_bits = max(self._zero_bits, other._zero_bits)
+        self._sample = {h for h in self._sample | other._sample if not h & self._mask}
+        self._add(other._counts)
+
+    @property
+    def vocabulary(self) -> int:
+        """How many different words there are; an estimate once `is_exact` is false."""
+        return len(self._counts) if self.is_exact else len(self._sample) << self._zero_bits
+
+    def most_common(self, n: int) -> list[tuple[str, int]]:
+        """The `n` most frequent words with their counts, ties in alphabetical order."""
+        return sorted(self._counts.items(), key=lambda item: (-item[1], item[0]))[:n]
+
+    @property
+    def _mask(self) -> int:
+        return (1 << self._zero_bits) - 1
+
+    def _add(self, counts: Counter[str]) -> None:
+        self._sample_new(counts)
+        self._counts.update(counts)
+        if len(self._counts) > self._most_counted:
+            self.is_exact = False
+            self._counts = Counter(dict(self.most_common(self._most_counted // 2)))
+
+    def _sample_new(self, counts: Counter[str]) -> None:
+        known, mask, crc32 = self._counts, self._mask, zlib.crc32
+        spread: Callable[[int], int] = _spread
+        for word in [word for word in counts if word not in known]:
+            value = spread(crc32(word.encode("utf-8", "surrogatepass")))
+            if not value & mask:
+                self._sample.add(value)
+        while len(self._sample) > self._sample_size:
+            self._zero_bits += 1
+            self._sample = {value for value in self._sample if not value & self._mask}
+
+
+def _spread(value: int) -> int:
+    """Mix a CRC's bits, whose low ones alone are no good hash (the 32-bit finalizer of MurmurHash3)."""
+    value = ((value ^ value >> 16) * 0x85EBCA6B) & 0xFFFFFFFF
+    value = ((value ^ value >> 13) * 0xC2B2AE35) & 0xFFFFFFFF
+    return value ^ value >> 16

@@ -1,0 +1,104 @@
+"""The report for people: one HTML page with everything in it, nothing fetched, light and dark.
+
+A section appears when there is something to say in it, so the page can be made after any stage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from model.evaluation.plots import bits_plot, loss_plot
+from model.evaluation.tables import columns, number, spoken
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One of the few numbers at the top: `Figure("bits per byte", "1.47", "test text; xz -9 has 1.76")`."""
+
+    name: str
+    value: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class FunnelStep:
+    """One line of the way from files to documents.
+
+    Attributes:
+        name: What happened to them.
+        count: How many.
+        kind: `in` all there were, `kept`, or `lost`: decides the bar's colour.
+        note: A few more words.
+    """
+
+    name: str
+    count: int
+    kind: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class ReportFacts:
+    """Everything that the page can show; what is empty is left out.
+
+    Attributes:
+        title: Of the page.
+        summary: One sentence under it.
+        figures: The main numbers, a handful.
+        loss: Rows with `step`, `train_loss`, `validation_loss` (nats per token).
+        bits_per_byte: Name and bits per byte of test text; the model first, then the baselines.
+        splits: Rows of the held-out splits with their scores.
+        worst_documents: Rows of the test documents that the model finds hardest.
+        samples: `prompt`, `text`, `finish_reason`.
+        funnel: From files to documents.
+        tokenizer: Rows, one for each split.
+        quantization: Rows, one for each kind of weights.
+        stages: Rows with `stage`, `result`, `seconds`, `peak_memory_mb`.
+        notes: What a reader must know to take the figures for what they are.
+        configuration: Values by section; names in `changed` differ from the defaults.
+        changed: Dotted names, `section.key`.
+        provenance: Where all this comes from: commits, digests, versions.
+    """
+
+    title: str = "TissLM report"
+    summary: str = ""
+    figures: Sequence[Figure] = ()
+    loss: Sequence[Row] = ()
+    bits_per_byte: Sequence[tuple[str, float]] = ()
+    splits: Sequence[Row] = ()
+    worst_documents: Sequence[Row] = ()
+    samples: Sequence[Mapping[str, str]] = ()
+    funnel: Sequence[FunnelStep] = ()
+    tokenizer: Sequence[Row] = ()
+    quantization: Sequence[Row] = ()
+    stages: Sequence[Row] = ()
+    notes: Sequence[str] = ()
+    configuration: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    changed: frozenset[str] = frozenset()
+    provenance: Mapping[str, str] = field(default_factory=dict)
+
+
+def render_report(facts: ReportFacts) -> str:
+    """The page as HTML; every text in it is escaped, whatever a document or a sample contains."""
+    import jinja2
+    from markupsafe import Markup
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("model.evaluation", "."),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"columns": columns, "number": number, "spoken": spoken}
+    return environment.get_template("report.html.jinja").render(
+        facts=facts,
+        loss_svg=Markup(loss_plot(facts.loss)) if facts.loss else "",  # noqa: S704  (our own drawing)
+        bits_svg=Markup(bits_plot(facts.bits_per_byte)) if facts.bits_per_byte else "",  # noqa: S704
+        funnel_total=max((step.count for step in facts.funnel), default=0) or 1,
+        seconds_total=sum(row.get("seconds") or 0 for row in facts.stages) or 1,
+    )

@@ -1,0 +1,53 @@
+"""`python -m tasks STAGE`: run one stage in the current folder. This is what `dvc.yaml` calls."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import traceback
+
+from model.errors import TissLMError
+from tasks.settings import TELEMETRY_OFF
+
+
+def main() -> int:
+    """Run the stage, print its headline or its one-line error, and return the exit code."""
+    import os
+
+    for key, value in TELEMETRY_OFF.items():
+        os.environ.setdefault(key, value)
+    parser = argparse.ArgumentParser(prog="python -m tasks", description=__doc__)
+    parser.add_argument("stage", help="a stage of dvc.yaml, e.g. clean")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    arguments = parser.parse_args()
+    from tasks.stage import run_stage
+
+    try:
+        report = run_stage(arguments.stage)
+    except TissLMError as error:
+        if arguments.debug:
+            traceback.print_exc()
+        print(f"tisslm: {arguments.stage}: {error}", file=sys.stderr)
+        _leave_error(arguments.stage, error)
+        return error.exit_code
+    print(f"{arguments.stage}: {report.headline}")
+    return 0
+
+
+def _leave_error(stage: str, error: TissLMError) -> None:
+    from pathlib import Path
+
+    from tasks.settings import read_settings
+
+    try:
+        target = read_settings().error_file
+    except TissLMError:
+        return
+    if target:
+        record = {"stage": stage, "type": type(error).__name__, "message": str(error), "exit_code": error.exit_code}
+        Path(target).write_text(json.dumps(record | {"transient": error.transient}), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,146 @@
+"""`params.yaml`: what a run is. Strict, with ranges and units; one clear line for every mistake."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, Field, Tag, ValidationError
+
+from model.architecture.config import ModelConfig  # noqa: F401  (part of the schema)
+from model.compression.config import QuantizeConfig
+from model.configuration import StrictConfig
+from model.corpus.config import CleanConfig, IngestConfig
+from model.dataset.config import TokenizeConfig
+from model.errors import ConfigError
+from model.evaluation.config import EvaluateConfig
+from model.files import canonical_json, sha256_text
+from model.tokenizer.config import TokenizerConfig
+from model.training.config import PretrainConfig
+from tasks.publish_config import PublishConfig
+
+
+class Params(StrictConfig):
+    """One section for every stage of `dvc.yaml`, by the stage's name."""
+
+    ingest: IngestConfig = Field(default_factory=IngestConfig)
+    clean: CleanConfig = Field(default_factory=CleanConfig)
+    tokenizer: TokenizerConfig = Field(default_factory=TokenizerConfig)
+    tokenize: TokenizeConfig = Field(default_factory=TokenizeConfig)
+    pretrain: PretrainConfig = Field(default_factory=PretrainConfig)
+    evaluate: EvaluateConfig = Field(default_factory=EvaluateConfig)
+    quantize: QuantizeConfig = Field(default_factory=QuantizeConfig)
+    publish: PublishConfig = Field(default_factory=PublishConfig)
+
+    @property
+    def digest(self) -> str:
+        """The sha256 of all values, whatever the file's comments and order."""
+        return sha256_text(canonical_json(self.model_dump(mode="json")))
+
+    def flat(self) -> dict[str, Any]:
+        """Every value by its dotted name: `{"pretrain.learning_rate": 0.003, ...}`; lists stay whole."""
+        return flatten(self.model_dump(mode="json"))
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one mapping of dotted names."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat.update(flatten(value, f"{prefix}{key}."))
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def read_params(path: Path) -> Params:
+    """Read and validate a params file.
+
+    Raises:
+        ConfigError: The file is missing, is not YAML, or a value is wrong; the message names the key, the value,
+            the range and unit, and for an unknown key the nearest valid one.
+    """
+    return parse_params(read_params_text(path), str(path))
+
+
+def read_params_text(path: Path) -> dict[str, Any]:
+    """The raw mapping in a params file."""
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path}: no such file; run inside a TissLM workspace") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: expected sections like `pretrain:`, got {type(values).__name__}")
+    return values
+
+
+def parse_params(values: Mapping[str, Any], where: str = "params.yaml") -> Params:
+    """Validate a mapping of sections; see `read_params` for the errors."""
+    try:
+        return Params.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(f"{where}: " + "; ".join(explain(e) for e in error.errors()[:3])) from error
+
+
+def explain(error: Any) -> str:
+    """One line for one pydantic error: key, value, what is expected, the unit, and the nearest key."""
+    model, field, location = _find_field([str(part) for part in error["loc"]])
+    name = ".".join(location)
+    if error["type"] == "extra_forbidden":
+        known = list(model.model_fields) if model else []
+        close = difflib.get_close_matches(location[-1], known, n=1, cutoff=0.4)
+        parent = ".".join([*location[:-1], ""])
+        advice = f"did you mean {parent}{close[0]}?" if close else f"valid keys here: {', '.join(known)}"
+        return f"{name}: unknown key; {advice}"
+    extra = field.json_schema_extra if field is not None and isinstance(field.json_schema_extra, dict) else {}
+    in_unit = f" ({extra['unit']})" if "unit" in extra else ""
+    message = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    bounds = f", allowed range {_range(field)}" if field is not None and _range(field) else ""
+    given = repr(error["input"])
+    given = given if len(given) <= 80 else given[:77] + "..."
+    return f"{name} = {given}: {message[0].lower() + message[1:]}{bounds}{in_unit}"
+
+
+def _range(field: Any) -> str:
+    bounds = {type(m).__name__: m for m in field.metadata}
+    low = f">= {bounds['Ge'].ge}" if "Ge" in bounds else f"> {bounds['Gt'].gt}" if "Gt" in bounds else ""
+    high = f"<= {bounds['Le'].le}" if "Le" in bounds else f"< {bounds['Lt'].lt}" if "Lt" in bounds else ""
+    return " and ".join(b for b in (low, high) if b)
+
+
+def _find_field(location: list[str]) -> tuple[type[BaseModel] | None, Any, list[str]]:
+    """The model class that holds the last part of a location, its field if it has one, and the keys as written.
+
+    Inside a union of configs pydantic puts the kind into the location (`sources.0.path.glob`); nobody wrote it.
+    """
+    model: type[BaseModel] | None = Params
+    kinds: dict[str, type[BaseModel]] = {}
+    written: list[str] = []
+    for part in location[:-1]:
+        if model is not None and part in model.model_fields:
+            kinds = _models_in(model.model_fields[part].annotation)
+            model = kinds.get("")
+            written.append(part)
+        elif part in kinds:
+            model = kinds[part]
+        else:
+            written.append(part)
+    return model, model.model_fields.get(location[-1]) if model else None, [*written, location[-1]]
+
+
+def _models_in(annotation: Any, kind: str = "") -> dict[str, type[BaseModel]]:
+    """The config classes in an annotation, those of a tagged union by their tags."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return {kind: annotation}
+    if get_origin(annotation) is Annotated:
+        annotation, *marks = get_args(annotation)
+        return _models_in(annotation, next((mark.tag for mark in marks if isinstance(mark, Tag)), kind))
+    found: dict[str, type[BaseModel]] = {}
+    for inner in get_args(annotation):
+        found |= _models_in(inner, kind)
+    return found

@@ -1,0 +1,191 @@
+"""Stage `pretrain`: token shards -> a trained model folder in the Hugging Face layout."""
+
+from __future__ import annotations
+
+import math
+import signal
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+
+import model as library
+from model.architecture.decoder import Decoder, initialize
+from model.architecture.interop import save_model
+from model.checkpoint.manager import CheckpointManager
+from model.dataset.loader import BatchLoader
+from model.dataset.shards import TokenDataset
+from model.errors import CheckpointError, TissLMError
+from model.files import canonical_json, content_digest, folder_digest, sha256_file, sha256_text
+from model.randomness import torch_generator
+from model.tokenizer.tokenizer import Tokenizer, copy_tokenizer
+from model.training.callbacks import Checkpointing, Logging, Validation
+from model.training.config import PretrainConfig
+from model.training.loop import Callback, TrainingRun, train
+from model.training.optimizers import build_optimizers
+from model.training.state import restore
+from model.training.step import resolved_dtype
+from tasks.journal import Journal
+from tasks.report import StageReport
+
+CODE_THAT_DECIDES = ("architecture", "checkpoint", "dataset", "training")
+
+
+def pretrain(
+    config: PretrainConfig,
+    tokens: Path,
+    tokenizer: Path,
+    out: Path,
+    checkpoints: Path,
+    journal: Journal,
+    device: str = "cpu",
+) -> StageReport:
+    """Train a decoder on the training split and write the best one by validation loss.
+
+    A run that was killed goes on from its last checkpoint and ends with the bytes of an unbroken one.
+
+    Raises:
+        TrainingError: Too little data, or a loss that is not finite.
+        TokenizerError: The tokens were made by another tokenizer.
+        StorageError: The disk is full; earlier checkpoints stay usable.
+        KeyboardInterrupt: The run was asked to stop; a checkpoint was written first.
+    """
+    split = {name: TokenDataset.open(tokens, name) for name in ("train", "validation")}
+    opened = Tokenizer.open(tokenizer)
+    for dataset in split.values():
+        dataset.check_tokenizer(opened)
+    dtype = resolved_dtype(config.dtype, device)
+    run = build_run(config, split["train"], opened.vocab_size, dtype, device)
+    identity = run_identity(config, {"tokens": tokens, "tokenizer": tokenizer}, dtype, device)
+    manager = CheckpointManager(checkpoints, identity, config.keep_checkpoints, journal.say)
+    checkpoint = manager.latest()
+    if checkpoint is not None:
+        restore(run, checkpoint)
+        journal.resumed(run.step)
+        journal.say(f"going on from step {run.step} of {config.steps}")
+    journal.tags(
+        {"dtype": str(dtype).removeprefix("torch."), "device": device, "parameters": str(run.model.num_params())}
+    )
+    for name, dataset in split.items():
+        profile = {"tokens": float(dataset.n_tokens), "documents": float(dataset.n_documents)}
+        journal.dataset(f"tokens/{name}", tokens / name, folder_digest(tokens), name, profile)
+
+    def show(state: TrainingRun, figures: Mapping[str, float]) -> None:
+        journal.progress(state.step, state.config.steps, "steps", **figures)
+
+    checkpointing = Checkpointing(manager, journal.metrics)
+    callbacks: list[Callback] = [
+        Logging(journal.metrics, show),
+        Validation(split["validation"], manager, journal.metrics),
+        checkpointing,
+    ]
+    with stopped_by_signals(run):
+        train(run, callbacks)
+    if not run.done:
+        checkpointing.save(run)
+        journal.say(f"stopped after step {run.step} of {config.steps}; the same command goes on from there")
+        raise KeyboardInterrupt
+    write_best(run, manager, tokenizer, out)
+    return report(run)
+
+
+def build_run(
+    config: PretrainConfig, dataset: TokenDataset, vocab_size: int, dtype: torch.dtype, device: str
+) -> TrainingRun:
+    """A run at step 0: seeded weights, optimizers, data from its beginning."""
+    shape = config.model.model_copy(update={"vocab_size": vocab_size})
+    network = Decoder(shape)
+    initialize(network, torch_generator(config.seed, "weights"))
+    network.compute_dtype = dtype
+    network.to(device)
+    loader = BatchLoader(dataset, config.batch_sequences, shape.context_length, config.seed)
+    return TrainingRun(network, build_optimizers(network, config), loader, config)
+
+
+def run_identity(config: PretrainConfig, inputs: Mapping[str, Path], dtype: torch.dtype, device: str) -> dict[str, str]:
+    """Everything that decides the weights: a checkpoint is used only by a run with the same identity."""
+    folder = Path(library.__file__).parent
+    files = [p for package in CODE_THAT_DECIDES for p in sorted((folder / package).rglob("*.py"))]
+    code = {p.relative_to(folder).as_posix(): sha256_file(p) for p in files}
+    return {
+        "params": sha256_text(canonical_json(config.model_dump(mode="json"))),
+        "code": content_digest(code),
+        **{name: folder_digest(path) for name, path in inputs.items()},
+        "threads": str(torch.get_num_threads()),
+        "dtype": str(dtype),
+        "device": device if device == "cpu" else torch.cuda.get_device_name(),
+        "torch": torch.__version__,
+        "cpu": torch.backends.cpu.get_cpu_capability(),
+        "python": f"{sys.version_info.major}.{sys.version_info.minor}",
+    }
+
+
+@contextmanager
+def stopped_by_signals(run: TrainingRun) -> Iterator[None]:
+    """Let SIGINT and SIGTERM end the run after the current step, with a checkpoint."""
+
+    def ask_to_stop(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        run.stop = True
+
+    try:
+        before: dict[int, Any] = {s: signal.signal(s, ask_to_stop) for s in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:  # not in the main thread: whoever runs us handles signals
+        before = {}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def write_best(run: TrainingRun, manager: CheckpointManager, tokenizer: Path, out: Path) -> None:
+    """Write the best weights as a Hugging Face folder with its tokenizer."""
+    best = manager.best()
+    if best is None:
+        raise CheckpointError(f"{manager.folder}/best: missing or damaged; run `tisslm run --from pretrain --force`")
+    run.model.load_state_dict(best.load("model"), strict=not run.model.config.tie_embeddings)
+    save_model(run.model, out)
+    copy_tokenizer(tokenizer, out)
+
+
+def report(run: TrainingRun) -> StageReport:
+    """The stage's figures, loss curves and throughput."""
+    if run.best_validation_loss is None:
+        raise TissLMError("pretrain: no validation was made")
+    trained = [row for row in run.history if "train_loss" in row]
+    validated = {row["step"]: row["validation_loss"] for row in run.history if "validation_loss" in row}
+    steps = sorted({row["step"] for row in trained} | set(validated))
+    losses = {row["step"]: row["train_loss"] for row in trained}
+    speeds = sorted(row["tokens_per_second"] for row in trained)
+    speed = speeds[len(speeds) // 2]
+    parameters = run.model.num_params()
+    perplexity = math.exp(run.best_validation_loss)
+    return StageReport(
+        headline=(
+            f"{parameters / 1e6:.2f} M parameters, {run.tokens / 1e6:.2f} M tokens seen, "
+            f"validation loss {run.best_validation_loss:.3f}, {speed:,.0f} tokens/s"
+        ),
+        metrics={
+            "parameters": parameters,
+            "steps": run.step,
+            "tokens": run.tokens,
+            "train_loss": trained[-1]["train_loss"],
+            "validation_loss": round(run.best_validation_loss, 6),
+            "validation_perplexity": round(perplexity, 4),
+            "best_step": run.best_step,
+            "tokens_per_second": round(speed, 1),
+        },
+        series={
+            "loss": [
+                {"step": s, "train_loss": losses.get(s, ""), "validation_loss": validated.get(s, "")} for s in steps
+            ],
+            "throughput": [{"step": row["step"], "tokens_per_second": row["tokens_per_second"]} for row in trained],
+            "learning_rate": [{"step": row["step"], "learning_rate": row["learning_rate"]} for row in trained],
+        },
+        facts={"epochs": run.loader.epoch, "dtype": str(run.model.compute_dtype).removeprefix("torch.")},
+    )

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import pytest
+
+from model.corpus.documents import Document, DocumentWriter
+from model.errors import CorpusError, TokenizerError
+from model.tokenizer.config import TokenizerConfig
+from model.tokenizer.tokenizer import Tokenizer
+from tasks.journal import NullJournal
+from tasks.tokenizer import tokenizer as tokenizer_stage
+
+
+@pytest.fixture
+def clean(tmp_path, toy_texts):
+    """Sixty toy documents: 50 to train, 5 to validate, 5 to test."""
+    for split, texts in {"train": toy_texts[:50], "validation": toy_texts[50:55], "test": toy_texts[55:]}.items():
+        with DocumentWriter(tmp_path / "clean" / split, shard_documents=20) as writer:
+            for index, text in enumerate(texts):
+                writer.write(Document(f"toy/{split}-{index}", text, "toy"))
+    return tmp_path / "clean"
+
+
+def run(clean, out, **values):
+    return tokenizer_stage(TokenizerConfig(**{"vocab_size": 500, **values}), clean, out, NullJournal())
+
+
+@pytest.mark.feature("TOK-01")
+def test_the_stage_saves_a_tokenizer_and_reports_how_it_fits_each_split(clean, tmp_path, toy_texts):
+    report = run(clean, tmp_path / "out")
+    saved = Tokenizer.open(tmp_path / "out")
+    ids = [i for text in toy_texts[50:55] for i in saved.encode(text)]
+    words = sum(len(text.split()) for text in toy_texts[50:55])
+    assert report.metrics["vocab_size"] == saved.vocab_size == 500
+    assert report.metrics["validation_fertility"] == pytest.approx(len(ids) / words, abs=1e-4)
+    assert report.metrics["validation_vocabulary_use"] == pytest.approx(len(set(ids)) / 496, abs=1e-4)
+    assert [row["split"] for row in report.tables["Splits"]] == ["train", "validation", "test"]
+    assert report.headline.startswith("500 tokens, ")
+    assert set(report.series) == {"token_lengths", "ranks"}
+
+
+def test_only_the_training_split_decides_the_vocabulary(clean, tmp_path):
+    first = run(clean, tmp_path / "first").facts["digest"]
+    with DocumentWriter(clean / "validation") as writer:
+        writer.write(Document("toy/other", "zq zq zq zq zq zq jx jx jx jx " * 300, "toy"))
+    assert run(clean, tmp_path / "second").facts["digest"] == first
+
+
+def test_the_chat_template_is_stored_unless_switched_off(clean, tmp_path):
+    for value, stored in ((None, True), (True, True), (False, False)):
+        run(clean, tmp_path / "out", chat_template=value)
+        assert ("chat_template" in (tmp_path / "out" / "tokenizer_config.json").read_text()) is stored
+
+
+def test_a_vocabulary_that_the_text_cannot_fill_is_one_line_and_leaves_no_tokenizer(clean, tmp_path):
+    with pytest.raises(TokenizerError, match=r"fills only \d+ tokens") as error:
+        run(clean, tmp_path / "out", vocab_size=100_000)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_empty_training_split_is_a_named_failure(clean, tmp_path):
+    for path in (clean / "train").iterdir():
+        path.unlink()
+    with DocumentWriter(clean / "train"):
+        pass
+    with pytest.raises(CorpusError, match=r"train: no documents"):
+        run(clean, tmp_path / "out")
