@@ -22,7 +22,7 @@ def derive_seed(seed: int, *purpose: str | int) -> int:
 
 def python_generator(seed: int, *purpose: str | int) -> random.Random:
     """A seeded `random.Random` for one purpose."""
-    return random.Random(derive_seed(seed, *purpose))
+    return random.Random(derive_seed(seed, *purpose))  # noqa: S311  (reproducible draws, not secrets)
 
 
 def numpy_generator(seed: int, *purpose: str | int) -> np.random.Generator:

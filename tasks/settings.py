@@ -25,13 +25,18 @@ TELEMETRY_OFF = {
 }
 
 
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 class Settings(BaseSettings):
     """Everything about a machine that must not change a result, except by rounding where it says so."""
 
     model_config = SettingsConfigDict(env_prefix="TISSLM_", env_file=".env", extra="ignore", frozen=True)
 
     threads: int = Field(
-        default_factory=lambda: len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        default_factory=available_cores,
         ge=1,
         le=1024,
         description="threads for tensor work; recorded with every model, since sums round differently",
@@ -42,7 +47,9 @@ class Settings(BaseSettings):
     log_format: Literal["text", "json"] = Field("text", description="form of log lines on standard error")
     experiment: str = Field("tisslm", min_length=1, description="MLflow experiment")
     tracking: Literal["on", "off"] = Field("on", description="off keeps metrics in the journal until somebody syncs")
-    tracking_timeout_s: float = Field(5.0, gt=0, le=600, description="longest wait for one answer of the tracking server")
+    tracking_timeout_s: float = Field(
+        5.0, gt=0, le=600, description="longest wait for one answer of the tracking server"
+    )
     tracking_wait_s: float = Field(20.0, ge=0, le=3600, description="longest wait for metrics to arrive after a run")
     progress: Literal["auto", "bar", "lines", "events", "none"] = Field("auto", description="how progress is shown")
     pipeline_run: str = Field("", description="id of the pipeline run that this stage belongs to (set by the flow)")

@@ -132,7 +132,7 @@ def stage_lock(root: Path, name: str) -> Iterator[None]:
             file.seek(0)
             holder = file.read().strip() or "unknown"
             raise BusyError(
-                f"stage {name}: already runs in this workspace (process {holder}); wait for it, or end it, and run again"
+                f"stage {name}: already runs in this workspace (process {holder}); end it or wait, then try again"
             ) from error
         file.seek(0)
         file.truncate()

@@ -13,7 +13,7 @@ class TokenizerConfig(StrictConfig):
     """How the vocabulary is made from the training split."""
 
     vocab_size: int = Field(
-        4096,
+        2048,
         ge=260,
         le=1_000_000,
         description="ids in all: 4 special tokens, 256 bytes, the rest learned",

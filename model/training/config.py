@@ -14,9 +14,9 @@ class PretrainConfig(StrictConfig):
     """Everything that decides which weights come out of pretraining."""
 
     model: ModelConfig = Field(default_factory=ModelConfig, description="the network's shape")
-    steps: int = Field(1000, ge=1, le=100_000_000, description="optimizer steps", json_schema_extra=unit("steps"))
+    steps: int = Field(1200, ge=1, le=100_000_000, description="optimizer steps", json_schema_extra=unit("steps"))
     batch_sequences: int = Field(
-        32,
+        8,
         ge=1,
         le=65536,
         description="sequences of model.context_length in one step",

@@ -1,0 +1,1 @@
+"""The command `tisslm`: one module per group of commands, each thin."""

@@ -1,0 +1,75 @@
+"""The command `tisslm`: one module per group of commands; heavy libraries are imported inside the commands."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+
+import typer
+
+import cli.artifacts
+import cli.generate
+import cli.models
+import cli.params
+import cli.run
+import cli.servers
+import cli.tracking
+import cli.workspace
+from cli.exit_codes import UNEXPECTED, summary
+from model.errors import TissLMError
+
+app = typer.Typer(
+    name="tisslm",
+    help="Turn a corpus into a trained, evaluated, quantized, registered language model.\n\n"
+    "\b\nBegin with:\n"
+    "  tisslm run --preset smoke      every stage for real, in under two minutes\n"
+    "  tisslm run                     what params.yaml says\n"
+    '  tisslm generate "The state of the Union is"\n',
+    epilog=summary(),
+    no_args_is_help=True,
+    add_completion=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+for group in (
+    cli.run,
+    cli.params,
+    cli.generate,
+    cli.models,
+    cli.artifacts,
+    cli.tracking,
+    cli.servers,
+    cli.workspace,
+):
+    group.register(app)
+
+
+def main() -> None:
+    """Run the command line; every mistake of a user is one line on standard error and a documented exit code."""
+    debug = _take_debug(sys.argv)
+    try:
+        app()
+    except TissLMError as error:
+        if debug:
+            traceback.print_exc()
+        print(f"tisslm: error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except Exception as error:  # noqa: BLE001  (the last resort: one line, never silence)
+        if debug:
+            traceback.print_exc()
+        message = " ".join(f"{type(error).__name__}: {error}".split())[:500]
+        print(f"tisslm: unexpected error: {message} (a defect; run again with --debug to see where)", file=sys.stderr)
+        sys.exit(UNEXPECTED)
+
+
+def _take_debug(arguments: list[str]) -> bool:
+    """Whether `--debug` stands anywhere before `--`; it is taken out, so that every command accepts it."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    wanted = "--debug" in arguments[1:end]
+    arguments[1:end] = [word for word in arguments[1:end] if word != "--debug"]
+    return wanted or os.environ.get("TISSLM_DEBUG", "") not in {"", "0"}
+
+
+if __name__ == "__main__":
+    main()

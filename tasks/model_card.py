@@ -1,0 +1,220 @@
+"""The model card: a Hugging Face `README.md` made only of what the run recorded.
+
+Mitchell et al. 2019, "Model Cards for Model Reporting" (arXiv:1810.03993), in the sections that the Hugging Face Hub
+knows; its metadata block is built and read back with `huggingface_hub`, so it parses where the Hub parses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from model.errors import TissLMError
+from tasks.progress import duration
+
+if TYPE_CHECKING:
+    from tasks.params import Params
+
+Figures = Mapping[str, float | int]
+
+
+@dataclass(frozen=True)
+class CardFacts:
+    """Everything that a card may say.
+
+    Attributes:
+        name: The registered name.
+        identity: The digest of everything that computes.
+        license: SPDX id of the weights' licence.
+        params: All sections of `params.yaml`.
+        figures: The metrics of every stage, by stage.
+        provenance: The tags of the run.
+        architecture: The published `config.json`.
+        bytes_by_file: Sizes of the published files.
+    """
+
+    name: str
+    identity: str
+    license: str
+    params: Params
+    figures: Mapping[str, Figures]
+    provenance: Mapping[str, str]
+    architecture: Mapping[str, Any]
+    bytes_by_file: Mapping[str, int]
+
+    @property
+    def sources(self) -> list[Mapping[str, Any]]:
+        """The corpus's sources, as params."""
+        return list(self.params.ingest.model_dump(mode="json")["sources"])
+
+    @property
+    def languages(self) -> list[str]:
+        """Languages that the sources declare."""
+        return sorted({str(source["language"]) for source in self.sources})
+
+    def figure(self, stage: str, name: str) -> float | None:
+        """One metric of one stage."""
+        value = self.figures.get(stage, {}).get(name)
+        return None if value is None else float(value)
+
+
+def model_card(facts: CardFacts) -> str:
+    """The whole card as Markdown with its YAML block.
+
+    Raises:
+        TissLMError: The block does not survive a round trip through `huggingface_hub` (a bug, not a user's mistake).
+    """
+    from huggingface_hub import EvalResult, ModelCard, ModelCardData
+
+    names = [str(source["name"]) for source in facts.sources]
+    scores = (("bits_per_byte", "test_bits_per_byte"), ("perplexity", "test_perplexity"))
+    results = [
+        EvalResult(
+            task_type="text-generation",
+            dataset_type="text",
+            dataset_name=", ".join(names),
+            dataset_split="test",
+            metric_type=kind,
+            metric_name=kind.replace("_", " "),
+            metric_value=round(value, 6),
+        )
+        for kind, key in scores
+        if (value := facts.figure("evaluate", key)) is not None
+    ]
+    data = ModelCardData(
+        language=facts.languages,
+        license=facts.license,
+        library_name="transformers",
+        pipeline_tag="text-generation",
+        tags=["tisslm", str(facts.architecture.get("model_type", "llama")), "text-generation"],
+        metrics=["perplexity", "bits_per_byte"],
+        model_name=facts.name,
+        eval_results=results or None,
+    )
+    text = f"---\n{data.to_yaml()}\n---\n\n" + "\n\n".join(_sections(facts)) + "\n"
+    read_back: Any = ModelCard(text).data
+    if read_back.to_yaml() != data.to_yaml():
+        raise TissLMError(f"model card of {facts.name}: its metadata does not read back as written; report this")
+    return text
+
+
+def _sections(facts: CardFacts) -> list[str]:
+    return [
+        f"# {facts.name}",
+        _summary(facts),
+        "## How to use it",
+        _usage(),
+        "## Training data",
+        _data(facts),
+        "## Training",
+        _table("hyperparameter", "value", _hyperparameters(facts)),
+        "## Evaluation",
+        _evaluation(facts),
+        "## Limits",
+        _limits(facts),
+        "## Environmental facts",
+        _environment(facts),
+        "## Provenance",
+        _table("what", "value", _provenance(facts)),
+        "## Files",
+        _table("file", "bytes", {name: f"{size:,}" for name, size in sorted(facts.bytes_by_file.items())}),
+    ]
+
+
+def _summary(facts: CardFacts) -> str:
+    shape = facts.architecture
+    parameters = facts.figure("pretrain", "parameters")
+    size = f" with {parameters / 1e6:.2f} million parameters" if parameters else ""
+    layers, width = shape.get("num_hidden_layers"), shape.get("hidden_size")
+    return (
+        f"A decoder-only language model{size} ({', '.join(shape.get('architectures', ['decoder']))}: {layers} layers, "
+        f"width {width}, context {shape.get('max_position_embeddings')} tokens, vocabulary {shape.get('vocab_size')}), "
+        "trained from scratch by TissLM. `quantized/` holds the same model with int8 weights."
+    )
+
+
+def _usage() -> str:
+    return (
+        "```python\nfrom transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
+        'tokenizer = AutoTokenizer.from_pretrained(".")\nmodel = AutoModelForCausalLM.from_pretrained(".")\n```\n\n'
+        "It continues text. It was not trained to follow instructions or to answer questions."
+    )
+
+
+def _data(facts: CardFacts) -> str:
+    rows = []
+    for source in facts.sources:
+        place = source.get("package") or source.get("path") or source["name"]
+        kind = "Python package" if source.get("package") else "local files"
+        rows.append([source["name"], f"{kind} `{place}`", source["language"]])
+    clean = facts.figures.get("clean", {})
+    kept, documents = clean.get("kept"), clean.get("documents")
+    lines = [_rows(["source", "where", "language"], rows)]
+    if kept is not None and documents is not None:
+        lines.append(f"{kept:,} of {documents:,} documents were kept after cleaning and exact deduplication.")
+    splits = {s: clean.get(f"{s}_documents") for s in ("train", "validation", "test")}
+    if all(v is not None for v in splits.values()):
+        listed = ", ".join(f"{name} {count:,}" for name, count in splits.items())
+        lines.append(f"Split by document, by a stable hash of its id: {listed}.")
+    return "\n\n".join(lines)
+
+
+def _hyperparameters(facts: CardFacts) -> dict[str, str]:
+    flat = facts.params.flat()
+    chosen = {k.removeprefix("pretrain."): v for k, v in flat.items() if k.startswith("pretrain.")}
+    tokens = facts.figure("pretrain", "tokens")
+    extra = {"tokens seen": f"{tokens:,.0f}"} if tokens is not None else {}
+    return {k: "from the tokenizer" if v is None else str(v) for k, v in chosen.items()} | extra
+
+
+def _evaluation(facts: CardFacts) -> str:
+    figures = {k: f"{v:,.6g}" for k, v in sorted(facts.figures.get("evaluate", {}).items()) if k not in _COSTS}
+    small = {f"int8: {k}": f"{v:,.6g}" for k, v in sorted(facts.figures.get("quantize", {}).items()) if k not in _COSTS}
+    note = "Bits per byte do not depend on the tokenizer; less is better. All figures come from one run."
+    return note + "\n\n" + _table("figure", "value", figures | small)
+
+
+def _limits(facts: CardFacts) -> str:
+    context = facts.architecture.get("max_position_embeddings")
+    languages = ", ".join(facts.languages)
+    return "\n".join(
+        [
+            f"- It knows only the texts above ({languages}); what it says about anything else is made up, and what it "
+            "says about them may be.",
+            f"- It saw at most {context} tokens at a time.",
+            "- It repeats the views, the language and the errors of its texts; it was not filtered for harm or bias.",
+            "- Its test texts come from the same sources as its training texts, so it does worse on other texts.",
+        ]
+    )
+
+
+def _environment(facts: CardFacts) -> str:
+    seconds = facts.figure("pretrain", "seconds")
+    tags = facts.provenance
+    where = f"{tags.get('machine.cores', '?')} cores ({tags.get('machine.cpu', 'unknown processor')})"
+    trained = f"Training took {duration(seconds)} on {where}." if seconds is not None else f"Trained on {where}."
+    total = sum(float(f.get("seconds", 0)) for f in facts.figures.values())
+    return f"{trained} All stages together took {duration(total)}. Energy was not measured."
+
+
+def _provenance(facts: CardFacts) -> dict[str, str]:
+    tags = facts.provenance
+    shown = {"identity": f"`{facts.identity}`"}
+    for name in ("git_commit", "git_dirty", "params_digest", "flow_run", "pipeline_run", "threads"):
+        if tags.get(name):
+            shown[name.replace("_", " ")] = f"`{tags[name]}`"
+    libraries = ", ".join(f"{k[8:]} {v}" for k, v in sorted(tags.items()) if k.startswith("library."))
+    return shown | ({"libraries": libraries} if libraries else {})
+
+
+_COSTS = ("seconds", "peak_memory_mb")
+
+
+def _table(left: str, right: str, values: Mapping[str, str]) -> str:
+    return _rows([left, right], [[k, v] for k, v in values.items()])
+
+
+def _rows(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(str(c).replace("|", "\\|") for c in line) + " |" for line in lines)

@@ -1,0 +1,166 @@
+"""Edits `params.yaml` in place, comments kept, so that `dvc repro`, `git diff` and `dvc params diff` see one truth.
+
+`tisslm run --set section.key=value` and `--preset` both come here, as `dvc exp run -S` does in DVC. The whole result
+is validated before a byte is written.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.error import YAMLError
+
+from model.errors import ConfigError
+from model.files import write_text
+from tasks.params import Params, flatten, parse_params, read_params_text
+
+MISSING = object()
+
+
+@dataclass(frozen=True)
+class Change:
+    """One value that an edit changed; `before` is None where the file did not state the key."""
+
+    key: str
+    before: Any
+    after: Any
+
+    def __str__(self) -> str:
+        """`pretrain.steps 1200 -> 300`."""
+        return f"{self.key} {_shown(self.before)} -> {_shown(self.after)}"
+
+
+def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
+    """`["pretrain.steps=300", ...]` as dotted names and typed values (YAML 1.2: numbers, true, null, [..], {..}).
+
+    Raises:
+        ConfigError: An assignment has no `=`, no dotted name, or a value that is not YAML.
+    """
+    values: dict[str, Any] = {}
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        key = key.strip()
+        if not equals or not all(key.split(".")):
+            raise ConfigError(f"--set {assignment}: expected section.key=value, like --set pretrain.steps=300")
+        try:
+            values[key] = YAML(typ="safe", pure=True).load(text)
+        except YAMLError as error:
+            raise ConfigError(f"--set {key}: {text!r} is not a YAML value ({_first_line(error)}); quote it") from error
+    return values
+
+
+def edit_params(
+    path: Path,
+    overrides: Mapping[str, Any],
+    preset: Mapping[str, Any] | None = None,
+    presets: Iterable[Mapping[str, Any]] = (),
+) -> list[Change]:
+    """Apply a preset, then overrides, to a params file and return what changed (nothing is written if nothing did).
+
+    Args:
+        path: The params file.
+        preset: Sections of differences. Every key that any of `presets` names first goes back to the default of its
+            config class, so that presets never pile up.
+        presets: The sections of all presets.
+        overrides: New values by dotted name; they win over the preset.
+
+    Raises:
+        ConfigError: The file, a key or a value is wrong; the file is untouched.
+    """
+    document = _load(path)
+    before = flatten(read_params_text(path))
+    wanted: dict[str, Any] = {}
+    if preset is not None:
+        defaults = Params().flat()
+        named = dict.fromkeys(key for sections in (*presets, preset) for key in flatten(sections))
+        wanted = {key: defaults[key] for key in named if key in defaults and key in before}
+        wanted |= flatten(preset)
+    wanted |= overrides
+    for key, value in wanted.items():
+        _set(document, key, value)
+    text = _dump(document)
+    where = f"{path.name} with {_origin(preset, overrides)}" if wanted else path.name
+    after = yaml.safe_load(text)
+    parse_params(after, where)
+    changes = _differences(before, flatten(after))
+    if changes:
+        write_text(path, text)
+    return changes
+
+
+def _origin(preset: Mapping[str, Any] | None, overrides: Mapping[str, Any]) -> str:
+    parts = ["the preset"] if preset is not None else []
+    return " and ".join([*parts, *(f"--set {key}" for key in overrides)][:4])
+
+
+def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
+    keys = dict.fromkeys([*before, *after])
+    return [Change(k, before.get(k), after.get(k)) for k in keys if before.get(k, MISSING) != after.get(k, MISSING)]
+
+
+def _shown(value: Any) -> str:
+    text = yaml.safe_dump(value, default_flow_style=True, width=10_000, sort_keys=False).removesuffix("...\n").strip()
+    return text if len(text) <= 120 else text[:117] + "..."
+
+
+def _set(document: CommentedMap, key: str, value: Any) -> None:
+    *sections, last = key.split(".")
+    place = document
+    for depth, section in enumerate(sections):
+        inner = place.get(section)
+        if inner is None:
+            inner = CommentedMap()
+            _put(place, section, inner)
+        if not isinstance(inner, dict):
+            parent = ".".join(sections[: depth + 1])
+            raise ConfigError(
+                f"--set {key}: {parent} is one value ({_shown(inner)}), not a section with keys of its own"
+            )
+        place = inner
+    _put(place, last, value)
+
+
+def _put(place: CommentedMap, key: str, value: Any) -> None:
+    """Set a key; a new one goes before the last, which carries the comment lines that lead to the next section."""
+    if key not in place:
+        place.insert(max(len(place) - 1, 0), key, value)
+    elif place[key] != value or type(place[key]) is not type(value):
+        place[key] = value
+
+
+def round_trip_yaml() -> YAML:
+    """A YAML reader and writer that keeps comments, quotes, order and our indentation."""
+    round_trip = YAML()
+    round_trip.preserve_quotes = True
+    round_trip.width = 10_000
+    round_trip.indent(mapping=2, sequence=4, offset=2)
+    round_trip.representer.add_representer(
+        type(None), lambda representer, _: representer.represent_scalar("tag:yaml.org,2002:null", "null")
+    )
+    return round_trip
+
+
+def _load(path: Path) -> CommentedMap:
+    read_params_text(path)  # its errors name file and remedy
+    try:
+        document = round_trip_yaml().load(path.read_text(encoding="utf-8"))
+    except YAMLError as error:
+        raise ConfigError(f"{path}: not valid YAML: {_first_line(error)}") from error
+    return document if document is not None else CommentedMap()
+
+
+def _dump(document: CommentedMap) -> str:
+    buffer = io.StringIO()
+    round_trip_yaml().dump(document, buffer)
+    return buffer.getvalue()
+
+
+def _first_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:160]

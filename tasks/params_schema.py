@@ -1,0 +1,45 @@
+"""The JSON schema of `params.yaml`, for editors, and the unit and meaning of every key, for people."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+from tasks.params import Params
+
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
+
+
+@dataclass(frozen=True)
+class KeyNote:
+    """What a key means, and the unit of its value (empty if it has none)."""
+
+    unit: str
+    meaning: str
+
+
+def schema_text() -> str:
+    """The content of `params.schema.json`."""
+    schema = {"$schema": DRAFT, **Params.model_json_schema()}
+    return json.dumps(schema, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def describe_keys() -> dict[str, KeyNote]:
+    """Unit and meaning of every key by its dotted name."""
+    notes: dict[str, KeyNote] = {}
+    _collect(Params, "", notes)
+    return notes
+
+
+def _collect(config: type[BaseModel], prefix: str, notes: dict[str, KeyNote]) -> None:
+    for name, field in config.model_fields.items():
+        kind: Any = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            _collect(kind, f"{prefix}{name}.", notes)
+            continue
+        extra = field.json_schema_extra
+        unit = str(extra.get("unit", "")) if isinstance(extra, dict) else ""
+        notes[f"{prefix}{name}"] = KeyNote(unit, field.description or "")

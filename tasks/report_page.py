@@ -1,0 +1,145 @@
+"""Gather what the stages have reported into the facts of the HTML page."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from model.evaluation.report import Figure, FunnelStep, ReportFacts
+from model.evaluation.tables import number
+from tasks.params import Params, flatten
+from tasks.report import StageReport, read_report
+
+STAGES = ("ingest", "clean", "tokenizer", "tokenize", "pretrain", "evaluate", "quantize", "publish")
+SPLIT_USES = {"train": "training", "validation": "validation", "test": "test"}
+
+
+def collect_report(
+    reports: Path,
+    params: Params,
+    extra: Mapping[str, StageReport] | None = None,
+    *,
+    provenance: Mapping[str, str] | None = None,
+    stages: Sequence[str] = STAGES,
+) -> ReportFacts:
+    """The facts of a run from `data/reports`; a stage that has no report yet is left out.
+
+    Args:
+        reports: `data/reports`.
+        params: The run's parameters.
+        extra: Reports that are not written yet, by stage: a stage that makes the page passes its own.
+        provenance: Commits, digests, versions; shown as they are.
+        stages: Stages to read from the folder, e.g. only those before the one that makes the page.
+
+    Raises:
+        IntegrityError: A report is damaged.
+    """
+    found = {name: read_report(reports, name) for name in stages if (reports / name / "details.json").is_file()}
+    found |= extra or {}
+    evaluated, quantized = found.get("evaluate"), found.get("quantize")
+    bits = _bits(evaluated)
+    return ReportFacts(
+        title="TissLM report",
+        summary="; ".join(found[name].headline for name in ("pretrain", "evaluate") if name in found),
+        figures=_figures(found),
+        loss=_series(reports / "pretrain" / "loss.csv") if "pretrain" in found else [],
+        bits_per_byte=bits,
+        splits=_table(evaluated, "Splits"),
+        worst_documents=_table(evaluated, "Worst test documents"),
+        samples=evaluated.facts.get("samples", []) if evaluated else [],
+        funnel=_funnel(found.get("ingest"), found.get("clean")),
+        tokenizer=_table(found.get("tokenizer"), "Splits"),
+        quantization=_table(quantized, "Float32 and int8"),
+        stages=[
+            {
+                "stage": name,
+                "result": report.headline,
+                "seconds": report.metrics.get("seconds"),
+                "peak_memory_mb": report.metrics.get("peak_memory_mb"),
+            }
+            for name, report in sorted(found.items(), key=lambda item: STAGES.index(item[0]))
+        ],
+        notes=[note for report in (evaluated, quantized) if report for note in report.facts.get("notes", [])],
+        configuration={section: flatten(values) for section, values in params.model_dump(mode="json").items()},
+        changed=_changed(params),
+        provenance={"params.yaml": f"sha256 {params.digest}", **_digests(evaluated), **(provenance or {})},
+    )
+
+
+def _figures(found: Mapping[str, StageReport]) -> list[Figure]:
+    """The main numbers, of those stages that have them."""
+    metrics = {f"{stage}.{name}": value for stage, report in found.items() for name, value in report.metrics.items()}
+    rivals = _bits(found.get("evaluate"))[1:]
+    best = min(rivals, key=lambda bar: bar[1], default=None)
+    speed = metrics.get("pretrain.tokens_per_second")
+    delta = metrics.get("quantize.delta_bpb")
+    cost = f"{delta:+.4f} bits per byte" if delta is not None else ""
+    figures: list[tuple[str, str, Callable[[float], str], str]] = [
+        ("evaluate.test_bits_per_byte", "bits per byte, test", "{:.3f}".format, _beside(best)),
+        ("evaluate.test_perplexity", "perplexity, test", number, "per token; depends on the tokenizer"),
+        ("pretrain.parameters", "parameters", _short, ""),
+        ("pretrain.tokens", "tokens learned from", _short, f"{number(speed)} per second" if speed else ""),
+        ("quantize.size_ratio", "int8 size", "{:.0%}".format, cost),
+    ]
+    return [Figure(name, form(metrics[key]), note) for key, name, form, note in figures if key in metrics]
+
+
+def _beside(best: tuple[str, float] | None) -> str:
+    return f"best compressor: {best[0]}, {best[1]:.3f}" if best else ""
+
+
+def _bits(evaluated: StageReport | None) -> list[tuple[str, float]]:
+    rows = _table(evaluated, "Bits per byte of the test text")
+    return [(str(row["name"]), float(row["bits_per_byte"])) for row in rows]
+
+
+def _table(report: StageReport | None, title: str) -> Sequence[Mapping[str, Any]]:
+    return report.tables.get(title, []) if report else []
+
+
+def _series(path: Path) -> list[dict[str, str]]:
+    if not path.is_file():
+        return []
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _funnel(ingested: StageReport | None, cleaned: StageReport | None) -> list[FunnelStep]:
+    steps = []
+    if ingested:
+        for reason, counts in ingested.facts.get("set_aside", {}).items():
+            count = counts["files"] + counts["records"]
+            steps.append(FunnelStep(f"set aside: {reason}", count, "lost", "files, lines or rows that are unreadable"))
+    if cleaned:
+        metrics = cleaned.metrics
+        steps.append(FunnelStep("documents read", int(metrics["documents"]), "in"))
+        for row in _table(cleaned, "Dropped, by reason"):
+            name = str(row["reason"]).replace("_", " ")
+            steps.append(FunnelStep(f"dropped: {name}", int(row["documents"]), "lost", str(row.get("meaning", ""))))
+        steps.append(FunnelStep("documents kept", int(metrics["kept"]), "kept"))
+        for split in ("train", "validation", "test"):
+            size = metrics.get(f"{split}_bytes")
+            note = f"{_short(size)}B of text" if size else ""
+            steps.append(FunnelStep(f"for {SPLIT_USES[split]}", int(metrics[f"{split}_documents"]), "kept", note))
+    return steps
+
+
+def _changed(params: Params) -> frozenset[str]:
+    default = Params().flat()
+    return frozenset(name for name, value in params.flat().items() if name not in default or default[name] != value)
+
+
+def _digests(evaluated: StageReport | None) -> dict[str, str]:
+    facts = evaluated.facts if evaluated else {}
+    names = {"tokenizer_digest": "tokenizer", "test_digest": "test documents"}
+    return {label: f"sha256 {facts[key]}" for key, label in names.items() if key in facts}
+
+
+def _short(count: float) -> str:
+    """A count as people say it: `3.1 M`."""
+    for size, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if count >= size:
+            return f"{count / size:.1f} {name}"
+    return str(int(count))

@@ -1,0 +1,71 @@
+"""DVC watches the local texts that ingest.sources names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tasks.params import Params
+from tasks.source_dependencies import MARK, sync_source_dependencies
+
+pytestmark = pytest.mark.feature("CORP-03")
+
+PIPELINE = """\
+# The graph.
+stages:
+  ingest:
+    cmd: python -m tasks ingest
+    params: [ingest]
+    deps:
+      - model/corpus
+      - tasks/ingest.py # the stage
+    outs:
+      - data/raw
+"""
+
+
+def with_sources(*paths: str) -> Params:
+    return Params.model_validate({"ingest": {"sources": [{"path": p, "name": f"n{i}"} for i, p in enumerate(paths)]}})
+
+
+def dependencies(root: Path) -> list[str]:
+    found: list[str] = yaml.safe_load((root / "dvc.yaml").read_text(encoding="utf-8"))["stages"]["ingest"]["deps"]
+    return found
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "dvc.yaml").write_text(PIPELINE, encoding="utf-8")
+    for name in ("texts", "more texts"):
+        (tmp_path / name).mkdir()
+    return tmp_path
+
+
+def test_paths_come_and_go_and_the_rest_of_the_file_stays(root: Path) -> None:
+    told = sync_source_dependencies(root, with_sources("texts/", "./more texts"))
+    assert dependencies(root) == ["model/corpus", "tasks/ingest.py", "texts", "more texts"]
+    assert told[0] == "dvc.yaml: ingest now depends on texts (ingest.sources)"
+    assert (root / "dvc.yaml").read_text(encoding="utf-8").count(MARK) == 2
+
+    sync_source_dependencies(root, with_sources("more texts"))
+    assert dependencies(root) == ["model/corpus", "tasks/ingest.py", "more texts"]
+
+    sync_source_dependencies(root, Params())
+    assert (root / "dvc.yaml").read_text(encoding="utf-8") == PIPELINE
+
+
+def test_nothing_to_do_writes_nothing(root: Path) -> None:
+    sync_source_dependencies(root, with_sources("texts"))
+    written = (root / "dvc.yaml").stat().st_mtime_ns
+    assert sync_source_dependencies(root, with_sources("texts")) == []
+    assert (root / "dvc.yaml").stat().st_mtime_ns == written
+
+
+def test_a_path_that_does_not_exist_is_left_to_the_stage_and_an_entry_of_the_user_is_left_alone(root: Path) -> None:
+    assert sync_source_dependencies(root, with_sources("nowhere")) == []
+    (root / "model").mkdir()
+    (root / "model" / "corpus").mkdir()
+    assert sync_source_dependencies(root, with_sources("model/corpus")) == []
+    assert dependencies(root) == ["model/corpus", "tasks/ingest.py"]
