@@ -61,7 +61,7 @@ def show_results(console: Console, root: Path, results: Results) -> None:
         table.add_column(justify="right")
         table.add_column(style="dim")
         for row in results.rows:
-            table.add_row(str(row["figure"]), _number(row["value"]), str(row["note"]))
+            table.add_row(*(Text(cell) for cell in (str(row["figure"]), _number(row["value"]), str(row["note"]))))
         console.print(table)
     if results.sample:
         console.print(Text("sample: ", style="bold").append(results.prompt, style="dim not bold"), end="")

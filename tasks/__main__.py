@@ -4,42 +4,46 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import traceback
+from pathlib import Path
 
 from model.errors import TissLMError
-from tasks.settings import TELEMETRY_OFF
+from tasks.settings import TELEMETRY_OFF, read_settings
 
 
 def main() -> int:
     """Run the stage, print its headline or its one-line error, and return the exit code."""
-    import os
-
     for key, value in TELEMETRY_OFF.items():
         os.environ.setdefault(key, value)
     parser = argparse.ArgumentParser(prog="python -m tasks", description=__doc__)
     parser.add_argument("stage", help="a stage of dvc.yaml, e.g. clean")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     arguments = parser.parse_args()
+    from tasks.logs import close_logs, configure_logs
     from tasks.stage import run_stage
 
     try:
+        configure_logs(read_settings(), Path())
         report = run_stage(arguments.stage)
+    except KeyboardInterrupt:
+        close_logs()
+        print(f"tisslm: {arguments.stage}: stopped; the same command goes on from what is finished", file=sys.stderr)
+        return 130
     except TissLMError as error:
+        close_logs()
         if arguments.debug:
             traceback.print_exc()
         print(f"tisslm: {arguments.stage}: {error}", file=sys.stderr)
         _leave_error(arguments.stage, error)
         return error.exit_code
+    close_logs()
     print(f"{arguments.stage}: {report.headline}")
     return 0
 
 
 def _leave_error(stage: str, error: TissLMError) -> None:
-    from pathlib import Path
-
-    from tasks.settings import read_settings
-
     try:
         target = read_settings().error_file
     except TissLMError:

@@ -73,7 +73,7 @@ def judge(
     if champion.version == candidate.version:
         return Verdict(True, "these bytes are already the champion", champion.version, bits_per_byte)
     if WITHDRAWN_TAG in candidate.tags:
-        reason = f"it was withdrawn ({candidate.tags[WITHDRAWN_TAG]}); `tisslm registry promote` brings it back"
+        reason = f"it was withdrawn ({candidate.tags[WITHDRAWN_TAG]}); `tisslm models promote` brings it back"
         return Verdict(False, reason, champion.version)
     where = "on the same test set"
     theirs = champion.bits_per_byte

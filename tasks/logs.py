@@ -6,6 +6,7 @@ Every line goes through a queue to a thread of its own, so the work never waits 
 from __future__ import annotations
 
 import atexit
+import copy
 import logging
 import queue
 import sys
@@ -20,6 +21,16 @@ LOGGER = "tisslm"
 FILE_BYTES, FILES = 5_000_000, 3
 
 _listeners: list[QueueListener] = []
+
+
+class Queued(QueueHandler):
+    """Hands records on with their message filled in and their exception kept apart."""
+
+    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
+        """A copy that later changes to its arguments cannot reach."""
+        record = copy.copy(record)
+        record.msg, record.args = record.getMessage(), None
+        return record
 
 
 class StandardError(logging.StreamHandler[Any]):
@@ -68,7 +79,7 @@ def configure_logs(settings: Settings, root: Path | None = None) -> logging.Logg
     listener.start()
     _listeners.append(listener)
     logger = logging.getLogger(LOGGER)
-    logger.handlers = [QueueHandler(lines)]
+    logger.handlers = [Queued(lines)]
     logger.propagate = False
     logger.setLevel(TRACE if settings.log_level == "TRACE" else settings.log_level)
     return logger

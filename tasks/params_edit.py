@@ -6,7 +6,6 @@ is validated before a byte is written.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +13,12 @@ from typing import Any
 
 import yaml
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import YAMLError
 
 from model.errors import ConfigError
 from model.files import write_text
 from tasks.params import Params, flatten, parse_params, read_params_text
+from tasks.yaml_edit import NotASectionError, flow, set_value
 
 MISSING = object()
 
@@ -74,8 +73,8 @@ def edit_params(
     Raises:
         ConfigError: The file, a key or a value is wrong; the file is untouched.
     """
-    document = _load(path)
     before = flatten(read_params_text(path))
+    text = path.read_text(encoding="utf-8")
     wanted: dict[str, Any] = {}
     if preset is not None:
         defaults = Params().flat()
@@ -84,15 +83,28 @@ def edit_params(
         wanted |= flatten(preset)
     wanted |= overrides
     for key, value in wanted.items():
-        _set(document, key, value)
-    text = _dump(document)
+        if before.get(key, MISSING) != value or type(before[key]) is not type(value):
+            text = _set(text, key, value)
     where = f"{path.name} with {_origin(preset, overrides)}" if wanted else path.name
-    after = yaml.safe_load(text)
-    parse_params(after, where)
-    changes = _differences(before, flatten(after))
+    after = flatten(parsed(text, path, where))
+    changes = _differences(before, after)
     if changes:
         write_text(path, text)
     return changes
+
+
+def parsed(text: str, path: Path, where: str) -> dict[str, Any]:
+    """The sections in an edited text.
+
+    Raises:
+        ConfigError: A value is wrong, or the file is written in a way that cannot be edited in place.
+    """
+    try:
+        sections = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: cannot be edited in place ({_first_line(error)}); edit it by hand") from error
+    parse_params(sections, where)
+    return dict(sections)
 
 
 def _origin(preset: Mapping[str, Any] | None, overrides: Mapping[str, Any]) -> str:
@@ -106,60 +118,17 @@ def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Ch
 
 
 def _shown(value: Any) -> str:
-    text = yaml.safe_dump(value, default_flow_style=True, width=10_000, sort_keys=False).removesuffix("...\n").strip()
+    text = flow(value)
     return text if len(text) <= 120 else text[:117] + "..."
 
 
-def _set(document: CommentedMap, key: str, value: Any) -> None:
-    *sections, last = key.split(".")
-    place = document
-    for depth, section in enumerate(sections):
-        inner = place.get(section)
-        if inner is None:
-            inner = CommentedMap()
-            _put(place, section, inner)
-        if not isinstance(inner, dict):
-            parent = ".".join(sections[: depth + 1])
-            raise ConfigError(
-                f"--set {key}: {parent} is one value ({_shown(inner)}), not a section with keys of its own"
-            )
-        place = inner
-    _put(place, last, value)
-
-
-def _put(place: CommentedMap, key: str, value: Any) -> None:
-    """Set a key; a new one goes before the last, which carries the comment lines that lead to the next section."""
-    if key not in place:
-        place.insert(max(len(place) - 1, 0), key, value)
-    elif place[key] != value or type(place[key]) is not type(value):
-        place[key] = value
-
-
-def round_trip_yaml() -> YAML:
-    """A YAML reader and writer that keeps comments, quotes, order and our indentation."""
-    round_trip = YAML()
-    round_trip.preserve_quotes = True
-    round_trip.width = 10_000
-    round_trip.indent(mapping=2, sequence=4, offset=2)
-    round_trip.representer.add_representer(
-        type(None), lambda representer, _: representer.represent_scalar("tag:yaml.org,2002:null", "null")
-    )
-    return round_trip
-
-
-def _load(path: Path) -> CommentedMap:
-    read_params_text(path)  # its errors name file and remedy
+def _set(text: str, key: str, value: Any) -> str:
+    names = key.split(".")
     try:
-        document = round_trip_yaml().load(path.read_text(encoding="utf-8"))
-    except YAMLError as error:
-        raise ConfigError(f"{path}: not valid YAML: {_first_line(error)}") from error
-    return document if document is not None else CommentedMap()
-
-
-def _dump(document: CommentedMap) -> str:
-    buffer = io.StringIO()
-    round_trip_yaml().dump(document, buffer)
-    return buffer.getvalue()
+        return set_value(text, names, value)
+    except NotASectionError as error:
+        parent = ".".join(names[: error.depth])
+        raise ConfigError(f"--set {key}: {parent} is one value, not a section with keys of its own") from error
 
 
 def _first_line(error: Exception) -> str:

@@ -57,12 +57,19 @@ def code_version(root: Path) -> CodeVersion:
         elif line.startswith("# branch.head "):
             branch = line.split()[2].strip("()")
         elif not line.startswith("#"):
-            dirty |= line.split("\t")[0].split(" ")[-1] not in CHANGES_BY_ITSELF
+            dirty |= _changed_path(line) not in CHANGES_BY_ITSELF
     remote = (_git(root, "config", "--get", "remote.origin.url") or "").strip()
     if "@" in remote and "://" in remote:
         scheme, _, rest = remote.partition("://")
         remote = f"{scheme}://{rest.rpartition('@')[2]}"
     return CodeVersion("" if commit == "(initial)" else commit, branch, dirty, remote)
+
+
+def _changed_path(line: str) -> str:
+    """The path in a line of `git status --porcelain=v2`; empty for a rename or a conflict."""
+    if line.startswith("? "):
+        return line[2:]
+    return line.split(" ", 8)[8] if line.startswith("1 ") else ""
 
 
 def _git(root: Path, *words: str) -> str | None:

@@ -106,7 +106,7 @@ def quantize(
             "Float32 and int8": [
                 {
                     "weights": name,
-                    "bytes": n_bytes[name],
+                    "size_mb": round(n_bytes[name] / 1e6, 2),
                     "bits_per_byte": round(bits[name], 5),
                     "perplexity": round(scores[name].perplexity, 3),
                     "prefill_tokens_per_second": round(speed[name].prefill_tokens_per_second),

@@ -26,6 +26,7 @@ ALIASES = (CANDIDATE, CHAMPION, PREVIOUS)
 IDENTITY_TAG, FILES_TAG, COMPLETE_TAG, WITHDRAWN_TAG = "identity", "files", "complete", "withdrawn"
 SCORE_TAG, JUDGED_ON_TAG = "test_bits_per_byte", "judged_on"
 TRANSFER_TIMEOUT_S = 60.0
+NOT_COMPUTING = ("README.md", "MANIFEST.json")
 REMEDY = "nothing is lost; start it (or correct MLFLOW_TRACKING_URI) and run the same command again"
 
 
@@ -138,6 +139,7 @@ class Registry:
             source=f"{artifacts}/{place}",
             run_id=run_id,
             tags={**tags, IDENTITY_TAG: identity, FILES_TAG: json.dumps(checksums), COMPLETE_TAG: "true"},
+            await_creation_for=0,  # there is nothing to wait for: the files are there
         )
         first, *twins = self.versions(**{IDENTITY_TAG: identity})
         for twin in twins:  # somebody else registered the same bytes at the same time, or a frozen server did so twice
@@ -171,10 +173,12 @@ class Registry:
             with workspace_lock(self.connection.root, "models"):  # two readers must not download into each other
                 if not folder.is_dir() or not _matches(folder, version.checksums):
                     with finished_folder(folder) as temporary:
-                        downloaded = Path(self._client.download_artifacts(version.run_id, place, str(temporary)))
-                        for file in sorted(downloaded.iterdir()):
+                        download = temporary / ".download"  # where in it the files land depends on the store
+                        download.mkdir()
+                        arrived = Path(self._client.download_artifacts(version.run_id, place, str(download)))
+                        for file in sorted(arrived.iterdir()):
                             file.rename(temporary / file.name)
-                        shutil.rmtree(temporary / "model")
+                        shutil.rmtree(download)
         check_files(folder, version.checksums)
         return RegisteredModel(version.version, folder, version.tags)
 
@@ -264,9 +268,7 @@ def rollback(root: Path, name: str) -> ModelVersion:
         registry = open_registry(root, name)
         champion, previous = registry.get(CHAMPION), registry.get(PREVIOUS)
         if champion is None or previous is None or champion.version == previous.version:
-            raise RegistryError(
-                f"{name}: no previous champion to go back to; `tisslm registry list` shows the versions"
-            )
+            raise RegistryError(f"{name}: no previous champion to go back to; `tisslm models list` shows the versions")
         registry.fetch(previous)
         registry.withdraw(champion, f"rolled back to version {previous.version}")
         registry.point(CHAMPION, previous)
@@ -317,11 +319,13 @@ def check_files(folder: Path, checksums: Mapping[str, str]) -> None:
 
 def identity_of(folder: Path) -> str:
     """The digest of everything in a model folder that computes: not its card, its manifest, or reports."""
+    return content_digest(computing_files(folder))
+
+
+def computing_files(folder: Path) -> dict[str, str]:
+    """The sha256 of each file in a model folder that takes part in computing, by name."""
     names = {p.relative_to(folder).as_posix(): p for p in _files(folder)}
-    return content_digest({n: sha256_file(p) for n, p in names.items() if Path(n).name not in NOT_COMPUTING})
-
-
-NOT_COMPUTING = ("README.md", "MANIFEST.json")
+    return {n: sha256_file(p) for n, p in names.items() if Path(n).name not in NOT_COMPUTING}
 
 
 def _files(folder: Path) -> list[Path]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,10 +42,9 @@ def write_report(report: StageReport, metrics_file: Path, folder: Path) -> None:
     """Write a stage's report where DVC and people look for it."""
     for name, rows in report.series.items():
         write_text(folder / f"{name}.csv", rows_to_csv(rows))
-    write_json(
-        folder / "details.json",
-        {"headline": report.headline, "tables": dict(report.tables), "facts": dict(report.facts)},
-    )
+    details = {"headline": report.headline, "tables": dict(report.tables), "facts": dict(report.facts)}
+    # the columns of a table are in the order that its author chose, so nothing is sorted here
+    write_text(folder / "details.json", json.dumps(details, indent=2, ensure_ascii=False) + "\n")
     write_json(metrics_file, dict(report.metrics))
 
 

@@ -13,6 +13,15 @@ from tasks.params import Params, flatten
 from tasks.report import StageReport, read_report
 
 STAGES = ("ingest", "clean", "tokenizer", "tokenize", "pretrain", "evaluate", "quantize", "publish")
+TOKENIZER_COLUMNS = ("split", "bytes_per_token", "fertility", "vocabulary_use", "documents", "words", "tokens", "bytes")
+QUANTIZATION_COLUMNS = (
+    "weights",
+    "size_mb",
+    "bits_per_byte",
+    "perplexity",
+    "prefill_tokens_per_second",
+    "decode_tokens_per_second",
+)
 SPLIT_USES = {"train": "training", "validation": "validation", "test": "test"}
 
 
@@ -46,12 +55,13 @@ def collect_report(
         figures=_figures(found),
         loss=_series(reports / "pretrain" / "loss.csv") if "pretrain" in found else [],
         bits_per_byte=bits,
-        splits=_table(evaluated, "Splits"),
-        worst_documents=_table(evaluated, "Worst test documents"),
+        splits=_table(evaluated, "Splits", ("split", "bits_per_byte", "perplexity", "tokens", "bytes")),
+        worst_documents=_table(evaluated, "Worst test documents", ("id", "bits_per_byte", "tokens", "bytes")),
         samples=evaluated.facts.get("samples", []) if evaluated else [],
         funnel=_funnel(found.get("ingest"), found.get("clean")),
-        tokenizer=_table(found.get("tokenizer"), "Splits"),
-        quantization=_table(quantized, "Float32 and int8"),
+        tokenizer=_table(found.get("tokenizer"), "Splits", TOKENIZER_COLUMNS),
+        quantization=_table(quantized, "Float32 and int8", QUANTIZATION_COLUMNS),
+        quantization_notes=quantized.facts.get("notes", []) if quantized else [],
         stages=[
             {
                 "stage": name,
@@ -61,7 +71,7 @@ def collect_report(
             }
             for name, report in sorted(found.items(), key=lambda item: STAGES.index(item[0]))
         ],
-        notes=[note for report in (evaluated, quantized) if report for note in report.facts.get("notes", [])],
+        notes=evaluated.facts.get("notes", []) if evaluated else [],
         configuration={section: flatten(values) for section, values in params.model_dump(mode="json").items()},
         changed=_changed(params),
         provenance={"params.yaml": f"sha256 {params.digest}", **_digests(evaluated), **(provenance or {})},
@@ -80,7 +90,7 @@ def _figures(found: Mapping[str, StageReport]) -> list[Figure]:
         ("evaluate.test_bits_per_byte", "bits per byte, test", "{:.3f}".format, _beside(best)),
         ("evaluate.test_perplexity", "perplexity, test", number, "per token; depends on the tokenizer"),
         ("pretrain.parameters", "parameters", _short, ""),
-        ("pretrain.tokens", "tokens learned from", _short, f"{number(speed)} per second" if speed else ""),
+        ("pretrain.tokens", "training tokens", _short, f"{number(speed)} per second" if speed else ""),
         ("quantize.size_ratio", "int8 size", "{:.0%}".format, cost),
     ]
     return [Figure(name, form(metrics[key]), note) for key, name, form, note in figures if key in metrics]
@@ -95,8 +105,10 @@ def _bits(evaluated: StageReport | None) -> list[tuple[str, float]]:
     return [(str(row["name"]), float(row["bits_per_byte"])) for row in rows]
 
 
-def _table(report: StageReport | None, title: str) -> Sequence[Mapping[str, Any]]:
-    return report.tables.get(title, []) if report else []
+def _table(report: StageReport | None, title: str, chosen: Sequence[str] = ()) -> list[Mapping[str, Any]]:
+    """The rows of a table, their columns in the order of `chosen` (JSON keeps none), or as they are without it."""
+    rows = report.tables.get(title, []) if report else []
+    return [{name: row[name] for name in chosen or row if name in row} for row in rows]
 
 
 def _series(path: Path) -> list[dict[str, str]]:

@@ -10,12 +10,12 @@ import io
 import os
 from pathlib import Path
 
+from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedSeq
 
 from model.corpus.config import local_paths
 from model.files import write_text
 from tasks.params import Params
-from tasks.params_edit import round_trip_yaml
 
 MARK = "from ingest.sources"
 
@@ -57,6 +57,15 @@ def sync_source_dependencies(root: Path, params: Params) -> list[str]:
         *(f"dvc.yaml: ingest now depends on {p} (ingest.sources)" for p in wanted if p not in marked),
         *(f"dvc.yaml: ingest no longer depends on {p}" for p in marked if p not in wanted),
     ]
+
+
+def round_trip_yaml() -> YAML:
+    """A YAML reader and writer that keeps comments, quotes, order and our indentation."""
+    round_trip = YAML()
+    round_trip.preserve_quotes = True
+    round_trip.width = 10_000
+    round_trip.indent(mapping=2, sequence=4, offset=2)
+    return round_trip
 
 
 def _written(path: str) -> str:

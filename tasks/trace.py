@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from model.errors import RegistryError
-from tasks.registry import ALIASES, IDENTITY_TAG, REMEDY, SCORE_TAG, ModelVersion, Registry, identity_of, open_registry
+from tasks.registry import ALIASES, REMEDY, SCORE_TAG, ModelVersion, Registry, computing_files, open_registry
 from tasks.settings import read_settings
 from tasks.tracking import (
     INPUT_TAG,
@@ -29,6 +29,7 @@ from tasks.tracking import (
 
 GIT_PREFIX = re.compile(r"^[0-9a-f]{4,40}$")
 LOCK_TAG = "dvc_lock."
+QUANTIZED = "quantized/"
 
 
 @dataclass(frozen=True)
@@ -97,12 +98,18 @@ def trace(root: Path, thing: str, name: str = "tisslm") -> list[Trace]:
 
 
 def _of_folder(root: Path, folder: Path, name: str, thing: str) -> list[Trace]:
-    identity = identity_of(folder)
+    """Versions that hold all files of a folder: the published one, or the one it was published from."""
+    files = computing_files(folder)
     connection = connect(root, read_settings())
-    found = [v for n in _names(connection, name) for v in Registry(connection, n).versions(**{IDENTITY_TAG: identity})]
+    versions = [v for n in _names(connection, name) for v in Registry(connection, n).versions()]
+    found = [v for v in reversed(versions) if any(_holds(v, files, place) for place in ("", QUANTIZED))]
     if not found:
-        raise RegistryError(f"trace {thing}: no registered version has these bytes (identity {identity[:12]}...)")
+        raise RegistryError(f"trace {thing}: no registered version has these bytes; publish them with `tisslm run`")
     return [_trace(connection, "folder", version) for version in found]
+
+
+def _holds(version: ModelVersion, files: Mapping[str, str], place: str) -> bool:
+    return all(version.checksums.get(place + name) == sha256 for name, sha256 in files.items())
 
 
 def _of_version(root: Path, thing: str, name: str) -> list[Trace]:

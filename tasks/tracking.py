@@ -251,6 +251,7 @@ def connect(root: Path, settings: Settings, timeout_s: float | None = None) -> C
     os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     with tracking_errors(root), workspace_lock(root, "mlflow"):  # two first users must not both create the tables
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

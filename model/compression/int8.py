@@ -16,6 +16,8 @@ from model.errors import CheckpointError
 
 LEVELS = 127  # -127 to 127: symmetric, -128 is not used
 PACKED_MAX_ROWS = 8
+PACKED_ALIGNMENT_BYTES = 64  # torch's allocator gives this; 16 for weights and 32 for x were seen to be needed
+PACKED_FEATURES = 16
 
 
 def quantize_rows(weight_OI: Tensor) -> tuple[Tensor, Tensor]:
@@ -56,6 +58,9 @@ class Int8Linear(nn.Module):
       of float32's bytes and rounds x and y to bfloat16 (relative error about 0.002);
     * else (prompts, scoring): the weights are widened for this one product and freed again, the scale is applied to the
       result; exact but for the type's own rounding. Widening costs as much as a few rows do.
+
+    The packed kernel of torch 2.13 checks nothing: it crashes on memory that is not aligned, and answers garbage when
+    the number of input features is not a multiple of 16. Such weights take the other way.
     """
 
     weight: Tensor
@@ -72,8 +77,8 @@ class Int8Linear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(..., in) -> (..., out), in x's dtype."""
         rows = x.numel() // x.shape[-1]
-        if rows <= PACKED_MAX_ROWS and multiplies_bfloat16(x.device):
-            x_MI = x.reshape(rows, x.shape[-1]).to(torch.bfloat16)
+        if rows <= PACKED_MAX_ROWS and multiplies_bfloat16(x.device) and is_packable(self.weight):
+            x_MI = aligned(x.reshape(rows, x.shape[-1]).to(torch.bfloat16).contiguous())
             y_MO = torch._weight_int8pack_mm(x_MI, self.weight, self.packed_scale)
             return y_MO.to(x.dtype).reshape(*x.shape[:-1], -1)
         return functional.linear(x, self.weight.to(x.dtype)) * self.scale.to(x.dtype)
@@ -99,3 +104,14 @@ class Int8Embedding(nn.Module):
 def multiplies_bfloat16(device: torch.device) -> bool:
     """Whether the packed kernel is fast here: a CPU with bfloat16 instructions."""
     return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())
+
+
+def is_packable(weight_OI: Tensor) -> bool:
+    """Whether the packed kernel may have these int8 weights, (out, in)."""
+    fits = weight_OI.shape[1] % PACKED_FEATURES == 0 and weight_OI.is_contiguous()
+    return fits and weight_OI.data_ptr() % PACKED_ALIGNMENT_BYTES == 0
+
+
+def aligned(tensor: Tensor) -> Tensor:
+    """The tensor itself, or a copy where it begins at an address that the packed kernel cannot read from."""
+    return tensor if tensor.data_ptr() % PACKED_ALIGNMENT_BYTES == 0 else tensor.clone()

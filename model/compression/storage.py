@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save
 
 from model.architecture.decoder import Decoder
 from model.architecture.interop import from_hugging_face, to_hugging_face
+from model.compression.int8 import aligned
 from model.compression.quantize import assemble_int8
 from model.errors import CheckpointError, ConfigError
 from model.files import read_json, write_bytes, write_json
@@ -68,6 +69,7 @@ def load_quantized(folder: Path, *, device: str = "cpu") -> Decoder:
             raise CheckpointError(
                 f"{weights}: {name} is {got}, expected int8 with a scale for each row; quantize again"
             )
-    matrices = {name: (tensors[name], scale) for name, scale in scales.items()}
+    # a file packs its tensors without gaps, but the fast kernel reads aligned memory only
+    matrices = {name: (aligned(tensors[name]), scale) for name, scale in scales.items()}
     vectors = {name: t for name, t in tensors.items() if name not in scales and t.dtype == torch.float32}
     return assemble_int8(config, matrices, vectors)

@@ -49,21 +49,21 @@ def loss_plot(rows: Sequence[Mapping[str, Any]]) -> str:
         if train:
             axes.plot(*zip(*train, strict=True), color=PLACEHOLDERS["second"], linewidth=1.3, label="training batches")
         if validation:
+            step, best = min(validation, key=lambda point: point[1])
             axes.plot(
                 *zip(*validation, strict=True),
                 color=PLACEHOLDERS["accent"],
                 linewidth=2,
                 marker="o" if len(validation) <= MARKED_POINTS else "",
                 markersize=4,
-                label="validation",
+                label=f"validation, best {best:.3f} at step {step:,.0f}",
             )
-            step, best = min(validation, key=lambda point: point[1])
-            axes.annotate(f"best {best:.3f}", (step, best), (0, 12), textcoords="offset points", ha="right")
         axes.set_xlabel("training step")
         axes.set_ylabel("loss (nats per token)")
         axes.set_xlim(left=0)
         axes.grid(axis="y", linewidth=0.8)
-        axes.legend(loc="upper right")
+        if train or validation:
+            axes.legend(loc="upper right")
         return _svg(figure, "loss")
 
 

@@ -57,6 +57,7 @@ class ReportFacts:
         funnel: From files to documents.
         tokenizer: Rows, one for each split.
         quantization: Rows, one for each kind of weights.
+        quantization_notes: As `notes`, for the quantization table.
         stages: Rows with `stage`, `result`, `seconds`, `peak_memory_mb`.
         notes: What a reader must know to take the figures for what they are.
         configuration: Values by section; names in `changed` differ from the defaults.
@@ -75,6 +76,7 @@ class ReportFacts:
     funnel: Sequence[FunnelStep] = ()
     tokenizer: Sequence[Row] = ()
     quantization: Sequence[Row] = ()
+    quantization_notes: Sequence[str] = ()
     stages: Sequence[Row] = ()
     notes: Sequence[str] = ()
     configuration: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

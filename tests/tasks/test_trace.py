@@ -79,7 +79,7 @@ def test_every_name_of_a_result_leads_to_all_others(traced: SmallPipeline) -> No
         "MLflow run": [ids["pipeline"], ids["pretrain"], ids["publish"]],
         "git commit": [commit, commit[:8]],
         "flow run": ["0f1e2d3c", "run-0f1e2d3c"],
-        "folder": ["data/published", str(resolve(root, "toy").folder)],
+        "folder": ["data/published", "data/pretrained", "data/quantized", str(resolve(root, "toy").folder)],
     }
     for kind, names in things.items():
         for name in names:
