@@ -18,6 +18,7 @@ from flows.outcome import How, Observer, Outcome
 from flows.processes import Processes
 from model.errors import BusyError, ConfigError, IntegrityError, TissLMError
 from model.files import read_json
+from tasks.graph import read_graph
 from tasks.report import read_report
 from tasks.settings import workspace_environment
 
@@ -73,6 +74,7 @@ class Reproducer:
         error_file.unlink(missing_ok=True)
         command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", stage]
         command += ["--force"] if force else []
+        command += ["--no-run-cache"] if read_graph(self.root)[stage].has_side_effects else []
         tail: deque[str] = deque(maxlen=TAIL_LINES)
         how: How = "worked"
         with self.processes.start(command, self.root, self._environment(error_file), f"stage {stage}") as process:

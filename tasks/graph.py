@@ -23,6 +23,8 @@ class Stage:
         output: The folder that it makes.
         kept: Folders that survive a kill (`persist: true`), by their last name: `{"checkpoints": ...}`.
         after: Names of the stages that must be done before it.
+        has_side_effects: It changes something outside `data/` (`meta: {side_effects: ...}`), so its output must not be
+            restored from DVC's run cache in its stead.
     """
 
     name: str
@@ -30,6 +32,7 @@ class Stage:
     output: Path
     kept: dict[str, Path]
     after: tuple[str, ...]
+    has_side_effects: bool = False
 
     @property
     def metrics_file(self) -> Path:
@@ -72,7 +75,9 @@ def _outputs(stage: dict[str, object]) -> list[tuple[str, dict[str, object]]]:
 def _parse(name: str, stage: dict[str, object], makers: dict[str, str]) -> Stage:
     dependencies = [d for d in stage.get("deps", []) or [] if isinstance(d, str)]  # type: ignore[attr-defined]
     inputs = {
-        Path(d).name: Path(d) for d in dependencies if d.startswith(f"{DATA}/") and not d.startswith(f"{REPORTS}/")
+        Path(d).name: Path(d)
+        for d in dependencies
+        if d in makers and d.startswith(f"{DATA}/") and not d.startswith(f"{REPORTS}/")
     }
     folders = [(p, o) for p, o in _outputs(stage) if p.startswith(f"{DATA}/") and not p.startswith(f"{REPORTS}/")]
     kept = {Path(p).name: Path(p) for p, options in folders if options.get("persist")}
@@ -80,7 +85,8 @@ def _parse(name: str, stage: dict[str, object], makers: dict[str, str]) -> Stage
     if len(made) != 1:
         raise ConfigError(f"dvc.yaml: stage {name} has {len(made)} output folders under {DATA}/, expected exactly one")
     after = tuple(dict.fromkeys(makers[d] for d in dependencies if d in makers))
-    return Stage(name, inputs, made[0], kept, after)
+    meta = stage.get("meta")
+    return Stage(name, inputs, made[0], kept, after, isinstance(meta, dict) and "side_effects" in meta)
 
 
 def _sorted(stages: dict[str, Stage]) -> dict[str, Stage]:

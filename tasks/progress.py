@@ -22,12 +22,15 @@ class ProgressDisplay:
         self.style: Style = style
         self._started = time.monotonic()
         self._shown = float("-inf")
+        self._first: tuple[float, float] | None = None
         self._bar: Any = None
         self._task: Any = None
 
     def update(self, done: float, total: float, unit: str, figures: dict[str, float]) -> None:
         """Show that `done` of `total` is done, with the figures that matter now."""
         now = time.monotonic()
+        if self._first is None:
+            self._first = (now, done)
         every = {"bar": 0.1, "lines": LINE_EVERY_S, "events": EVENT_EVERY_S}.get(self.style)
         finished = total > 0 and done >= total
         if every is None or (now - self._shown < every and not finished):
@@ -38,7 +41,7 @@ class ProgressDisplay:
         if self.style == "lines" and finished and now - self._started < LINE_EVERY_S:
             return
         self._shown = now
-        left_s = (now - self._started) / done * (total - done) if done > 0 and total > 0 else 0.0
+        left_s = self._seconds_left(now, done, total)
         if self.style == "bar":
             self._show_bar(done, total, unit, figures)
         elif self.style == "events":
@@ -50,6 +53,11 @@ class ProgressDisplay:
             _print(
                 f"{self.stage}: {share}{done:,.0f}/{total:,.0f} {unit} {describe(figures)}{left}".rstrip(), sys.stderr
             )
+
+    def _seconds_left(self, now: float, done: float, total: float) -> float:
+        """By the speed since the first update: a resumed stage begins with work that it has not done itself."""
+        first, done_before = self._first or (now, done)
+        return (now - first) / (done - done_before) * (total - done) if total > 0 and done > done_before else 0.0
 
     def say(self, message: str) -> bool:
         """Print a line above the bar; False where there is no bar and the caller should log it."""

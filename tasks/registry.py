@@ -283,7 +283,8 @@ def _existing(registry: Registry, reference: str | int) -> ModelVersion:
     known = registry.versions()
     if not known:
         raise RegistryError(
-            f"registry: no version of model {registry.name!r} yet; run `tisslm run` to train and publish one"
+            f"registry: no version of model {registry.name!r} yet; run `tisslm run` to train and publish one, or "
+            "`tisslm run --from publish --force` where a finished model is already in data/"
         )
     numbers = ", ".join(str(v.version) + (f" ({', '.join(v.aliases)})" if v.aliases else "") for v in known[-10:])
     raise RegistryError(f"registry: {registry.name} has no version {reference!r}; it has {numbers}")
