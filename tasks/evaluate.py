@@ -9,7 +9,7 @@ from typing import Any
 
 from model.architecture.decoder import Decoder
 from model.architecture.interop import load_model
-from model.corpus.documents import Document, read_documents, read_texts
+from model.corpus.documents import Document, count_documents, read_documents, read_texts
 from model.dataset.shards import TokenDataset
 from model.errors import EvaluationError
 from model.evaluation.baselines import BaselineScore, baselines, priming_text
@@ -127,10 +127,11 @@ def read_chosen(folder: Path, dataset: TokenDataset, chosen: Sequence[int]) -> l
     documents = [document for index, document in enumerate(read_documents(folder)) if index in wanted]
     sizes = [len(document.text.encode()) for document in documents]
     expected = [int(dataset.document_bytes[index]) for index in chosen]
-    if sizes != expected:
+    n_documents = count_documents(folder)
+    if sizes != expected or n_documents != dataset.n_documents:
         raise EvaluationError(
-            f"{folder}: {len(sizes)} documents of {sum(sizes):,} bytes, but {dataset.folder} was made from "
-            f"{len(expected)} of {sum(expected):,} bytes; run tokenize again (tisslm run --from tokenize)"
+            f"{folder}: {n_documents} documents, {sum(sizes):,} bytes to score, but {dataset.folder} has "
+            f"{dataset.n_documents}, {sum(expected):,} bytes; run tokenize again (tisslm run --from tokenize)"
         )
     return documents
 

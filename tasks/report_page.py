@@ -60,6 +60,7 @@ def collect_report(
         samples=evaluated.facts.get("samples", []) if evaluated else [],
         funnel=_funnel(found.get("ingest"), found.get("clean")),
         tokenizer=_table(found.get("tokenizer"), "Splits", TOKENIZER_COLUMNS),
+        tokenizer_notes=_measured(found.get("tokenizer")),
         quantization=_table(quantized, "Float32 and int8", QUANTIZATION_COLUMNS),
         quantization_notes=quantized.facts.get("notes", []) if quantized else [],
         stages=[
@@ -111,6 +112,11 @@ def _table(report: StageReport | None, title: str, chosen: Sequence[str] = ()) -
     return [{name: row[name] for name in chosen or row if name in row} for row in rows]
 
 
+def _measured(trained: StageReport | None) -> list[str]:
+    limit = trained.facts.get("measured_characters_per_split") if trained else None
+    return [f"measured on at most {limit:,} characters of each split"] if limit else []
+
+
 def _series(path: Path) -> list[dict[str, str]]:
     if not path.is_file():
         return []
@@ -119,23 +125,26 @@ def _series(path: Path) -> list[dict[str, str]]:
 
 
 def _funnel(ingested: StageReport | None, cleaned: StageReport | None) -> list[FunnelStep]:
-    steps = []
+    """From what the sources hold to the splits; a step that a report does not count is left out."""
+    steps: list[tuple[str, Any, str, str]] = []
     if ingested:
         for reason, counts in ingested.facts.get("set_aside", {}).items():
-            count = counts["files"] + counts["records"]
-            steps.append(FunnelStep(f"set aside: {reason}", count, "lost", "files, lines or rows that are unreadable"))
+            note = "files, lines or rows that cannot be read"
+            steps.append((f"set aside: {reason}", counts["files"] + counts["records"], "lost", note))
+        left_out = ingested.metrics.get("documents_not_chosen") or None
+        steps.append(("not chosen", left_out, "lost", "beyond ingest.max_documents"))
     if cleaned:
         metrics = cleaned.metrics
-        steps.append(FunnelStep("documents read", int(metrics["documents"]), "in"))
+        steps.append(("documents read", metrics.get("documents"), "in", ""))
         for row in _table(cleaned, "Dropped, by reason"):
             name = str(row["reason"]).replace("_", " ")
-            steps.append(FunnelStep(f"dropped: {name}", int(row["documents"]), "lost", str(row.get("meaning", ""))))
-        steps.append(FunnelStep("documents kept", int(metrics["kept"]), "kept"))
-        for split in ("train", "validation", "test"):
+            steps.append((f"dropped: {name}", row["documents"], "lost", str(row.get("meaning", ""))))
+        steps.append(("documents kept", metrics.get("kept"), "kept", ""))
+        for split, use in SPLIT_USES.items():
             size = metrics.get(f"{split}_bytes")
             note = f"{_short(size)}B of text" if size else ""
-            steps.append(FunnelStep(f"for {SPLIT_USES[split]}", int(metrics[f"{split}_documents"]), "kept", note))
-    return steps
+            steps.append((f"for {use}", metrics.get(f"{split}_documents"), "kept", note))
+    return [FunnelStep(name, int(count), kind, note) for name, count, kind, note in steps if count is not None]
 
 
 def _changed(params: Params) -> frozenset[str]:

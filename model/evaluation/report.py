@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from model.evaluation.plots import bits_plot, loss_plot
-from model.evaluation.tables import columns, number, spoken
+from model.evaluation.tables import columns, number, setting
 
 Row = Mapping[str, Any]
 
@@ -56,6 +56,7 @@ class ReportFacts:
         samples: `prompt`, `text`, `finish_reason`.
         funnel: From files to documents.
         tokenizer: Rows, one for each split.
+        tokenizer_notes: As `notes`, for the tokenizer's table.
         quantization: Rows, one for each kind of weights.
         quantization_notes: As `notes`, for the quantization table.
         stages: Rows with `stage`, `result`, `seconds`, `peak_memory_mb`.
@@ -75,6 +76,7 @@ class ReportFacts:
     samples: Sequence[Mapping[str, str]] = ()
     funnel: Sequence[FunnelStep] = ()
     tokenizer: Sequence[Row] = ()
+    tokenizer_notes: Sequence[str] = ()
     quantization: Sequence[Row] = ()
     quantization_notes: Sequence[str] = ()
     stages: Sequence[Row] = ()
@@ -96,7 +98,7 @@ def render_report(facts: ReportFacts) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"columns": columns, "number": number, "spoken": spoken}
+    environment.filters |= {"columns": columns, "number": number, "setting": setting}
     return environment.get_template("report.html.jinja").render(
         facts=facts,
         loss_svg=Markup(loss_plot(facts.loss)) if facts.loss else "",  # noqa: S704  (our own drawing)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -44,6 +45,13 @@ def number(value: float, decimals: int | None = None) -> str:
     if decimals is None:
         decimals = _decimals(value)
     return f"{value:,.{decimals}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def setting(value: Any) -> str:
+    """A configuration value as `params.yaml` would have it: `true`, `["xz"]`, nothing for null."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _column(name: str, values: list[Any]) -> Column:

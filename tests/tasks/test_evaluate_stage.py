@@ -5,11 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import lzma
-import sys
-from pathlib import Path
 
 import pytest
 from judged_pipeline import JudgedPipeline, judged_pipeline
+from opened_page import OpenedPage
 from small_tokenizers import small_tokenizer
 
 from model.corpus.documents import read_texts
@@ -22,9 +21,6 @@ from tasks.journal import NullJournal
 from tasks.params import Params
 from tasks.report import StageReport, write_report
 from tasks.report_page import collect_report
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "model" / "evaluation"))
-from opened_page import OpenedPage
 
 pytestmark = [pytest.mark.feature("EVAL-01"), pytest.mark.feature("EVAL-07")]
 CONFIG = EvaluateConfig(sample_tokens=8, speed_tokens=2)
@@ -127,7 +123,7 @@ def test_the_page_opens_without_a_network_and_shows_the_figures(judged):
 
 
 def test_the_page_shows_earlier_stages_but_not_results_of_an_older_run(judged, tmp_path):
-    pipeline, report = judged
+    _, report = judged
     for stage in ("clean", "quantize"):
         (tmp_path / stage).mkdir()
         write_report(StageReport(f"{stage} headline", {"seconds": 1.0}), tmp_path / f"{stage}.json", tmp_path / stage)
@@ -137,7 +133,6 @@ def test_the_page_shows_earlier_stages_but_not_results_of_an_older_run(judged, t
 
     assert [row["stage"] for row in early.stages] == ["clean", "evaluate"]
     assert [row["stage"] for row in late.stages] == ["clean", "evaluate", "quantize"]
-    assert pipeline.data.exists()
 
 
 def test_capped_scoring_and_priming_are_said(judged):
@@ -146,7 +141,6 @@ def test_capped_scoring_and_priming_are_said(judged):
 
     report = judge(pipeline, config, out="capped")
 
-    assert report.metrics["test_documents_scored"] if "test_documents_scored" in report.metrics else True
     assert len(report.facts["notes"]) == 3
     assert "of 8 documents were scored" in report.facts["notes"][0]
     assert "primed on 1,000 of" in report.facts["notes"][2]
@@ -177,9 +171,7 @@ def test_tokens_of_other_documents_are_refused(tmp_path):
     with ShardWriter(pipeline.folder("tokens/test"), small_tokenizer()) as writer:
         writer.append(small_tokenizer().encode("something else"), 14)
 
-    with pytest.raises(
-        EvaluationError, match=r"8 documents of .* bytes, but .* was made from 1 of 14 bytes|run tokenize"
-    ):
+    with pytest.raises(EvaluationError, match=r"test: 8 documents, .* has 1, 14 bytes; run tokenize again"):
         judge(pipeline)
 
 

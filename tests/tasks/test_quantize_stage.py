@@ -8,7 +8,7 @@ import pytest
 import torch
 from judged_pipeline import JudgedPipeline, judged_pipeline
 
-from model.architecture.interop import load_model
+from model.architecture.interop import load_model, save_model
 from model.compression.config import QuantizeConfig
 from model.compression.storage import load_quantized
 from model.dataset.shards import TokenDataset
@@ -93,7 +93,6 @@ def test_a_capped_comparison_is_said(shrunk):
 
 
 def test_the_gate_stops_a_loss_of_quality_in_one_line(tmp_path):
-    # rows with one weight far above the rest lose most of their levels: what int8 per channel cannot do
     pipeline = judged_pipeline(tmp_path / "data", weights_std=0.3)
     spoil(pipeline)
 
@@ -107,15 +106,11 @@ def test_the_gate_stops_a_loss_of_quality_in_one_line(tmp_path):
 
 
 def spoil(pipeline: JudgedPipeline) -> None:
-    """Make the model predict the test text through weights that int8 rounds away, beside one huge weight per row."""
-    from model.architecture.interop import save_model
-
+    """Train on the test text, then give every row one huge weight, beside which int8 rounds all others away."""
     folder = pipeline.data / "pretrained"
     model = load_model(folder)
     dataset = TokenDataset.open(pipeline.data / "tokens", "test")
-    torch.manual_seed(0)
-    parameters = list(model.parameters())
-    optimizer = torch.optim.Adam(parameters, lr=0.01)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
     tokens = torch.from_numpy(dataset.read(0, dataset.n_tokens))
     windows = tokens[: len(tokens) // 33 * 33].view(-1, 33)
     for _ in range(30):

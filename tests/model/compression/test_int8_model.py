@@ -171,7 +171,5 @@ def test_a_config_of_another_shape_names_the_tensor(stored):
     with pytest.raises(CheckpointError, match=r"blocks\.2\.attention_norm\.weight is missing, expected \(64,\)"):
         load_quantized(stored)
     (stored / "config.json").write_text(json.dumps(config | {"intermediate_size": 96}))
-    with pytest.raises(
-        CheckpointError, match=r"feedforward\.gate_up\.weight is of shape \(320, 64\), expected \(192, 64\)"
-    ):
+    with pytest.raises(CheckpointError, match=r"gate_up\.weight is of shape \(320, 64\), expected \(192, 64\)"):
         load_quantized(stored)

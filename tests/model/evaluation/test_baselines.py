@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import lzma
-import random
 
 import pyppmd
 import pytest
@@ -13,6 +12,7 @@ from toy_texts import toy_text
 
 from model.errors import EvaluationError
 from model.evaluation.baselines import baselines, priming_text
+from model.randomness import python_generator
 
 TRAIN = "\n".join(toy_text(index) for index in range(20)).encode()
 TEST = toy_text(30).encode() + "naïve 語".encode()
@@ -46,7 +46,7 @@ def test_priming_helps_text_of_the_same_kind():
 
 
 def test_text_that_was_seen_costs_next_to_nothing_and_noise_costs_eight_bits():
-    noise = random.Random(0).randbytes(20_000)
+    noise = python_generator(0, "noise").randbytes(20_000)
 
     seen, unseen = by_name(train=noise, test=noise), by_name(train=b"", test=noise)
 

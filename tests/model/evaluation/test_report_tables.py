@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from model.evaluation.tables import columns, number, spoken
+from model.evaluation.tables import columns, number, setting, spoken
 
 pytestmark = pytest.mark.feature("EVAL-07")
 
@@ -61,3 +61,10 @@ def test_long_cells_are_shortened():
 )
 def test_keys_are_spoken_with_their_units(key, words):
     assert spoken(key) == words
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(True, "true"), (None, ""), (3, "3"), ("gpt4", "gpt4"), (["é", 1], '["é", 1]'), (1e-5, "1e-05")]
+)
+def test_settings_look_as_in_params_yaml(value, text):
+    assert setting(value) == text
