@@ -22,15 +22,16 @@ class ProgressDisplay:
         self.style: Style = style
         self._started = time.monotonic()
         self._shown = float("-inf")
-        self._first: tuple[float, float] | None = None
+        self._work: tuple[str, float] | None = None
+        self._first = (0.0, 0.0)
         self._bar: Any = None
         self._task: Any = None
 
     def update(self, done: float, total: float, unit: str, figures: dict[str, float]) -> None:
         """Show that `done` of `total` is done, with the figures that matter now."""
         now = time.monotonic()
-        if self._first is None:
-            self._first = (now, done)
+        if self._work != (unit, total):  # the stage has begun with something else
+            self._work, self._first = (unit, total), (now, done)
         every = {"bar": 0.1, "lines": LINE_EVERY_S, "events": EVENT_EVERY_S}.get(self.style)
         finished = total > 0 and done >= total
         if every is None or (now - self._shown < every and not finished):
@@ -56,7 +57,7 @@ class ProgressDisplay:
 
     def _seconds_left(self, now: float, done: float, total: float) -> float:
         """By the speed since the first update: a resumed stage begins with work that it has not done itself."""
-        first, done_before = self._first or (now, done)
+        first, done_before = self._first
         return (now - first) / (done - done_before) * (total - done) if total > 0 and done > done_before else 0.0
 
     def say(self, message: str) -> bool:
