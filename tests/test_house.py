@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 import re
 import subprocess
 import tomllib
@@ -178,8 +179,9 @@ def test_make_alone_explains_every_target() -> None:
 def test_make_without_python_311_says_so_in_one_line(tmp_path: Path) -> None:
     for name in ("Makefile", "pyproject.toml", "constraints.txt"):
         (tmp_path / name).write_text((REPOSITORY / name).read_text(encoding="utf-8"), encoding="utf-8")
+    alone = {name: value for name, value in os.environ.items() if name not in {"MAKELEVEL", "MAKEFLAGS", "MFLAGS"}}
     done = subprocess.run(
-        ["make", "model", "PYTHON=no-such-python"], cwd=tmp_path, capture_output=True, text=True, check=False
+        ["make", "model", "PYTHON=no-such-python"], cwd=tmp_path, env=alone, capture_output=True, text=True, check=False
     )
     own_line = [line for line in done.stderr.splitlines() if not line.startswith("make: ***")]
     assert done.returncode != 0
