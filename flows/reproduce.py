@@ -16,7 +16,7 @@ import model.errors
 from flows.freshness import changed_stages
 from flows.outcome import How, Observer, Outcome
 from flows.processes import Processes
-from model.errors import BusyError, ConfigError, IntegrityError, TissLMError
+from model.errors import BusyError, ConfigError, IntegrityError, TissLMError, said_by
 from model.files import read_json
 from tasks.graph import read_graph
 from tasks.report import read_report
@@ -134,7 +134,7 @@ def stage_error(stage: str, code: int, tail: deque[str], error_file: Path) -> Ti
     if error_file.is_file():
         record = read_json(error_file)
         kind = getattr(model.errors, str(record["type"]), TissLMError)
-        error: TissLMError = kind(f"{stage}: {record['message']}")
+        error: TissLMError = kind(said_by(stage, str(record["message"])))
         return error
     text = "\n".join(tail)
     reason = next((line.removeprefix("ERROR: ") for line in reversed(tail) if line.startswith("ERROR: ")), "")

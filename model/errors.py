@@ -20,6 +20,11 @@ class TissLMError(Exception):
     transient: ClassVar[bool] = False
 
 
+def said_by(who: str, message: str) -> str:
+    """A message with the name of the stage that says it in front, once: `clean: no documents left`."""
+    return message if message.startswith(f"{who}: ") else f"{who}: {message}"
+
+
 class ConfigError(TissLMError):
     """`params.yaml`, a preset, an override or an environment setting is wrong."""
 

@@ -9,7 +9,7 @@ import sys
 import traceback
 from pathlib import Path
 
-from model.errors import TissLMError
+from model.errors import TissLMError, said_by
 from tasks.settings import TELEMETRY_OFF, read_settings
 
 
@@ -35,7 +35,7 @@ def main() -> int:
         close_logs()
         if arguments.debug:
             traceback.print_exc()
-        print(f"tisslm: {arguments.stage}: {error}", file=sys.stderr)
+        print(f"tisslm: {said_by(arguments.stage, str(error))}", file=sys.stderr)
         _leave_error(arguments.stage, error)
         return error.exit_code
     close_logs()
