@@ -9,7 +9,7 @@ import warnings
 from pathlib import Path
 
 from flows.presets import read_preset
-from flows.run import sigterm_as_interrupt, use_workspace_environment
+from flows.run import signals_as_interrupt, use_workspace_environment
 from flows.servers import await_server, chosen_prefect_api, end_server, free_port, record_servers, start_prefect
 from model.errors import ConfigError
 from tasks.workspace import prepare_workspace
@@ -39,7 +39,7 @@ def serve_deployment(
     use_workspace_environment(root)
     prepare_workspace(root, print)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(sigterm_as_interrupt())
+        stack.enter_context(signals_as_interrupt())
         stack.enter_context(contextlib.suppress(KeyboardInterrupt))
         api = chosen_prefect_api(root)
         if api is None:

@@ -68,7 +68,7 @@ def run_pipeline(
     """
     use_workspace_environment(root)
     overrides = dict(overrides or {})
-    with sigterm_as_interrupt(), run_lock(root, wait, observer.note):
+    with signals_as_interrupt(), run_lock(root, wait, observer.note):
         stages = prepare_run(root, preset, overrides, from_stage, observer.note)
         if not force and not changed_stages(root, list(stages)):
             return RunResult({}, last_change(root))
@@ -121,8 +121,11 @@ def last_change(root: Path) -> datetime | None:
 
 
 @contextlib.contextmanager
-def sigterm_as_interrupt() -> Iterator[None]:
-    """Treat SIGTERM as Ctrl-C, so that what was started is ended in both cases."""
+def signals_as_interrupt() -> Iterator[None]:
+    """Treat SIGTERM as Ctrl-C, and hear Ctrl-C even where a shell started us in the background with it switched off.
+
+    So what was started is ended in all cases.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -130,8 +133,9 @@ def sigterm_as_interrupt() -> Iterator[None]:
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

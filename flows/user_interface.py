@@ -7,7 +7,7 @@ import time
 import webbrowser
 from pathlib import Path
 
-from flows.run import sigterm_as_interrupt, use_workspace_environment
+from flows.run import signals_as_interrupt, use_workspace_environment
 from flows.servers import (
     Server,
     await_server,
@@ -33,7 +33,7 @@ def serve_user_interface(root: Path, mlflow_port: int, prefect_port: int, open_b
     (root / STATE).mkdir(exist_ok=True)
     refuse_second_ui(root)
     servers: list[Server] = []
-    with sigterm_as_interrupt(), contextlib.suppress(KeyboardInterrupt):
+    with signals_as_interrupt(), contextlib.suppress(KeyboardInterrupt):
         try:
             servers.append(start_mlflow(root, free_port(mlflow_port)))
             servers.append(start_prefect(root, free_port(prefect_port), ui=True))

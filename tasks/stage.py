@@ -115,10 +115,14 @@ def limit_threads(threads: int) -> None:
 
 def peak_memory_bytes() -> int:
     """The largest resident size that this process or one of its finished children has had."""
-    kilobytes = max(
-        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    )
-    return kilobytes * (1 if sys.platform == "darwin" else 1024)
+    scale = 1 if sys.platform == "darwin" else 1024
+    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * scale
+    status = Path("/proc/self/status")
+    if status.exists():  # ru_maxrss would begin with the size of the process that started this one
+        high_water = next((row for row in status.read_text().splitlines() if row.startswith("VmHWM:")), None)
+        if high_water is not None:
+            return max(int(high_water.split()[1]) * 1024, children)
+    return max(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale, children)
 
 
 @contextmanager
