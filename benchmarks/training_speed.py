@@ -98,7 +98,7 @@ def nanogpt_step(path: Path, shape: dict[str, int], vocab_size: int) -> Step:
 def main(quick: bool) -> list[dict[str, Any]]:
     """Measure all shapes; `quick` only the smallest."""
     rows = []
-    rounds = 3 if quick else 7
+    rounds = 3 if quick else 5
     nanogpt = os.environ.get("NANOGPT")
     for label, (shape, vocab_size, batch) in SHAPES.items():
         if quick and label != "1M":
