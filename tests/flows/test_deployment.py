@@ -30,7 +30,7 @@ def test_every_parameter_of_a_run_can_be_overridden_and_no_other() -> None:
 
 
 def test_the_flow_can_be_sent_to_the_process_that_runs_it() -> None:
-    cloudpickle.dumps(pipeline)
+    assert cloudpickle.loads(cloudpickle.dumps(pipeline)).name == pipeline.name
 
 
 @pytest.mark.slow

@@ -110,6 +110,7 @@ def test_a_good_lock_file_is_left_alone(root: Path) -> None:
     (root / ".dvc" / "tmp").mkdir(parents=True)
     (root / ".dvc" / "tmp" / "rwlock").write_text('{"write": {}, "read": {}}', encoding="utf-8")
     repair_rwlock(root, pytest.fail)
+    assert (root / ".dvc" / "tmp" / "rwlock").read_text(encoding="utf-8") == '{"write": {}, "read": {}}'
 
 
 HOLD = """
@@ -159,6 +160,6 @@ def test_waiting_gets_the_lock_when_the_other_run_ends(root: Path) -> None:
 
 def test_a_nested_lock_in_the_same_process_is_the_same_lock(root: Path) -> None:
     with run_lock(root), run_lock(root):
-        pass
-    with run_lock(root):
-        pass
+        assert (root / ".tisslm" / "run.lock").exists()
+    with run_lock(root):  # given back by the outer one
+        assert (root / ".tisslm" / "run.lock").exists()
