@@ -64,7 +64,7 @@ def _rows(schema: dict[str, Any], definition: dict[str, Any], prefix: str) -> li
 def _code(value: Any) -> str:
     if value is None:
         return "empty"
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     return f"`{text}`" if text else "empty"
 
 
