@@ -121,14 +121,14 @@ def test_clean_with_splits_is_the_pipelines_clean(tmp_path: Path, monkeypatch: p
     with DocumentWriter(tmp_path / "raw") as writer:
         for i in range(120):
             writer.write(Document(f"s/{i}", f"Story {i}. " + STORY.format(i, i * i) * (i % 3 + 1), "s", "en"))
-    (tmp_path / "p.yaml").write_text("clean:\n  min_characters: 400\n  filters: [{filter: gopher_quality}]\n")
+    (tmp_path / "p.yaml").write_text("clean: {min_characters: 400, filters: [{filter: gopher_quality}], keep_clusters_together: false}\n")
     run("clean", "raw", "--params", "p.yaml", "--splits", "--out", "mine", "--dropped", "gone.jsonl")
     assert {row["reason"] for row in rows_of(tmp_path / "gone.jsonl")} <= {
         "too_short",
         "near_duplicate",
         "duplicate",
     } | {f"gopher_quality.{rule}" for rule in ("too_few_words", "too_few_stop_words")}
-    config = CleanConfig.model_validate({"min_characters": 400, "filters": [{"filter": "gopher_quality"}]})
+    config = CleanConfig(min_characters=400, filters=[{"filter": "gopher_quality"}], keep_clusters_together=False)
     clean_documents(config, tmp_path / "raw", tmp_path / "theirs")
     for split in ("train", "validation", "test"):
         assert list(read_documents(tmp_path / "mine" / split)) == list(read_documents(tmp_path / "theirs" / split))

@@ -112,7 +112,8 @@ def add_document(folder, text):
 def test_a_tokenizer_that_loses_something_is_found_and_the_document_named(folders):
     path = folders / "tokenizer" / "tokenizer.json"
     content = json.loads(path.read_text())
-    content["normalizer"] = {"type": "Lowercase"}
+    drop = {"type": "Split", "pattern": {"String": "e"}, "behavior": "Removed", "invert": False}
+    content["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [drop, content["pre_tokenizer"]]}
     path.write_text(json.dumps(content))
     with pytest.raises(IntegrityError, match=r"train: the tokens of document 'toy/train-0' decode to another") as error:
         run(folders)
