@@ -41,12 +41,15 @@ class AttentionContext:
         sin: Rotary sines.
         mask: None for plain causal attention, else (batch or 1, 1, time, all) bool, True = may look.
         cache: Keys and values of earlier tokens, or None.
+        borders: (batch, 1, time, time) in the stream's dtype, 0 where a token may look within its own document and
+            -inf elsewhere; None where a sequence is one text. It stands in for the mask.
     """
 
     cos: Tensor
     sin: Tensor
     mask: Tensor | None
     cache: KeyValueCache | None
+    borders: Tensor | None = None
 
 
 class Attention(nn.Module):
@@ -82,14 +85,15 @@ class Attention(nn.Module):
         time = q.shape[2]
         plain_causal = context.mask is None and k.shape[2] == time
         if self.training and plain_causal and self.dropout == 0 and time <= LONGEST and q.device.type == "cpu":
-            return short_causal_attention(q, k, v)
+            return short_causal_attention(q, k, v, context.borders)
+        mask = context.mask if context.borders is None else context.borders
         return functional.scaled_dot_product_attention(
             q,
             k,
             v,
-            attn_mask=context.mask,
+            attn_mask=mask,
             dropout_p=self.dropout if self.training else 0.0,
-            is_causal=context.mask is None and time > 1,
+            is_causal=mask is None and time > 1,
             enable_gqa=self.n_kv_heads != self.n_heads,
         )
 
@@ -118,3 +122,32 @@ def attention_mask(
     if padding_BT is not None:
         mask = (mask & padding_BT[:, None, None, :]) | (keys == queries)[None, None]
     return mask
+
+
+def document_positions(documents_BT: Tensor) -> Tensor:
+    """How far each token is from the beginning of its document in the sequence: (batch, time) int64.
+
+    Args:
+        documents_BT: (batch, time) int64, the number of each token's document; equal numbers are neighbours.
+    """
+    time = torch.arange(documents_BT.shape[1], device=documents_BT.device).expand_as(documents_BT)
+    begins = torch.ones_like(documents_BT, dtype=torch.bool)
+    begins[:, 1:] = documents_BT[:, 1:] != documents_BT[:, :-1]
+    return time - torch.where(begins, time, 0).cummax(dim=1).values
+
+
+def document_borders(documents_BT: Tensor, dtype: torch.dtype) -> Tensor:
+    """Block-diagonal causal attention as a bias, so that no token sees another document.
+
+    Args:
+        documents_BT: (batch, time) int64, the number of each token's document.
+        dtype: Of the attention scores.
+
+    Returns:
+        (batch, 1, time, time): 0 where a query may look, -inf elsewhere. A query may always look at itself.
+    """
+    time = documents_BT.shape[1]
+    causal = torch.ones(time, time, dtype=torch.bool, device=documents_BT.device).tril()
+    allowed = (documents_BT[:, :, None] == documents_BT[:, None, :]) & causal
+    bias = torch.zeros(allowed.shape, dtype=dtype, device=documents_BT.device)
+    return bias.masked_fill_(~allowed, float("-inf")).unsqueeze(1)

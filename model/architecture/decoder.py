@@ -8,7 +8,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from model.architecture.attention import AttentionContext, KeyValueCache, attention_mask
+from model.architecture.attention import (
+    AttentionContext,
+    KeyValueCache,
+    attention_mask,
+    document_borders,
+    document_positions,
+)
 from model.architecture.block import Block
 from model.architecture.config import ModelConfig
 from model.architecture.linear import Linear
@@ -63,15 +69,31 @@ class Decoder(nn.Module):
         return logits_BTV
 
     def hidden(
-        self, tokens_BT: Tensor, *, cache: KeyValueCache | None = None, padding_BT: Tensor | None = None
+        self,
+        tokens_BT: Tensor,
+        *,
+        cache: KeyValueCache | None = None,
+        padding_BT: Tensor | None = None,
+        documents_BT: Tensor | None = None,
     ) -> Tensor:
-        """The normalized residual stream before the head: (batch, time, d_model)."""
+        """The normalized residual stream before the head: (batch, time, d_model).
+
+        Args:
+            tokens_BT: As for the logits.
+            cache: As for the logits.
+            padding_BT: As for the logits.
+            documents_BT: (batch, time) int64, the number of each token's document in its sequence, for sequences of
+                several documents that must not see each other: each is computed as if it stood alone. It goes with
+                neither a cache nor padding.
+        """
         time = tokens_BT.shape[1]
         x_BTD = self.embedding_dropout(self.embedding(tokens_BT))
         x_BTD = x_BTD.to(self.compute_dtype or x_BTD.dtype)
-        cos, sin = (table.to(x_BTD.dtype) for table in self._rotary(time, cache, padding_BT, tokens_BT.device))
+        angles = self._rotary(time, cache, padding_BT, documents_BT, tokens_BT.device)
+        cos, sin = (table.to(x_BTD.dtype) for table in angles)
         mask = attention_mask(time, cache, padding_BT, tokens_BT.device)
-        context = AttentionContext(cos, sin, mask, cache)
+        borders = None if documents_BT is None else document_borders(documents_BT, x_BTD.dtype)
+        context = AttentionContext(cos, sin, mask, cache, borders)
         for block in self.blocks:
             x_BTD = block(x_BTD, context)
         if cache is not None:
@@ -80,7 +102,12 @@ class Decoder(nn.Module):
         return normed_BTD
 
     def _rotary(
-        self, time: int, cache: KeyValueCache | None, padding_BT: Tensor | None, device: torch.device
+        self,
+        time: int,
+        cache: KeyValueCache | None,
+        padding_BT: Tensor | None,
+        documents_BT: Tensor | None,
+        device: torch.device,
     ) -> tuple[Tensor, Tensor]:
         """Cosines and sines for the new tokens, broadcastable to (batch, heads, time, head_size)."""
         earlier = cache.length if cache is not None else 0
@@ -88,6 +115,9 @@ class Decoder(nn.Module):
         if padding_BT is not None:
             positions_BT = (padding_BT.long().cumsum(dim=1) - 1).clamp_min(0)[:, earlier:]
             cos, sin = rotary_table(positions_BT, size, theta)
+            return cos[:, None], sin[:, None]
+        if documents_BT is not None:
+            cos, sin = rotary_table(document_positions(documents_BT), size, theta)
             return cos[:, None], sin[:, None]
         if self._angles is None or self._angles[0].shape[0] < earlier + time or self._angles[0].device != device:
             length = max(self.config.context_length, earlier + time)

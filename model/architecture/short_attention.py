@@ -26,16 +26,22 @@ class _ShortCausalAttention(torch.autograd.Function):
     """Softmax attention with its probabilities kept for the backward pass (Vaswani et al. 2017, eq. 1)."""
 
     @staticmethod
-    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
         scale = q.shape[-1] ** -0.5
-        bias = _causal_bias(q.shape[1], q.dtype).expand(q.shape[0], -1, -1)
-        scores = torch.baddbmm(bias, q, k.transpose(1, 2), alpha=scale)
+        if bias is None:
+            causal = _causal_bias(q.shape[1], q.dtype).expand(q.shape[0], -1, -1)
+            scores = torch.baddbmm(causal, q, k.transpose(1, 2), alpha=scale)
+        else:
+            batch, _, time, _ = bias.shape
+            scores = q.new_empty(q.shape[0], time, time)
+            scores.view(batch, -1, time, time).copy_(bias)
+            scores.baddbmm_(q, k.transpose(1, 2), alpha=scale)
         probabilities = torch.softmax(scores, dim=-1)
         ctx.save_for_backward(q, k, v, probabilities)
         return torch.bmm(probabilities, v)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         q, k, v, probabilities = ctx.saved_tensors
         (gradient,) = gradients
         v_gradient = torch.bmm(probabilities.transpose(1, 2), gradient)
@@ -44,16 +50,18 @@ class _ShortCausalAttention(torch.autograd.Function):
         scale = q.shape[-1] ** -0.5
         q_gradient = torch.bmm(score_gradient, k).mul_(scale)
         k_gradient = torch.bmm(score_gradient.transpose(1, 2), q).mul_(scale)
-        return q_gradient, k_gradient, v_gradient
+        return q_gradient, k_gradient, v_gradient, None
 
 
-def short_causal_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+def short_causal_attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tensor:
     """Causal attention within each sequence.
 
     Args:
         q: (batch, heads, time, head_size).
         k: (batch, kv_heads, time, head_size), kv_heads divides heads.
         v: As k.
+        bias: (batch, 1, time, time) in q's dtype, 0 where a query may look and -inf elsewhere; it includes what causal
+            forbids. None is plain causal attention.
 
     Returns:
         (batch, heads, time, head_size).
@@ -63,5 +71,5 @@ def short_causal_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     if repeats > 1:
         k, v = (x.repeat_interleave(repeats, dim=1) for x in (k, v))
     flat = (x.reshape(batch * heads, time, size) for x in (q, k, v))
-    y: Tensor = _ShortCausalAttention.apply(*flat)  # type: ignore[no-untyped-call]
+    y: Tensor = _ShortCausalAttention.apply(*flat, bias)  # type: ignore[no-untyped-call]
     return y.view(batch, heads, time, size)

@@ -52,10 +52,16 @@ def next_token_loss(hidden_BTD: Tensor, head_weight_VD: Tensor, targets_BT: Tens
     Args:
         hidden_BTD: The network's output before the head, float32 or bfloat16.
         head_weight_VD: The head's weights, float32.
-        targets_BT: Token ids, int64.
+        targets_BT: Token ids, int64; negative ones are not counted.
 
     Returns:
-        Scalar float32, nats per token.
+        Scalar float32, nats per counted token; 0 where there is none.
     """
-    loss: Tensor = _HeadCrossEntropy.apply(hidden_BTD.flatten(0, 1), head_weight_VD, targets_BT.flatten())  # type: ignore[no-untyped-call]
+    hidden_ND, targets_N = hidden_BTD.flatten(0, 1), targets_BT.flatten()
+    counted_N = targets_N >= 0
+    if not counted_N.all():
+        hidden_ND, targets_N = hidden_ND[counted_N], targets_N[counted_N]
+        if not len(targets_N):
+            return hidden_BTD.float().sum() * 0.0
+    loss: Tensor = _HeadCrossEntropy.apply(hidden_ND, head_weight_VD, targets_N)  # type: ignore[no-untyped-call]
     return loss
