@@ -100,7 +100,7 @@ def test_code_that_a_stage_declares_exists_and_data_comes_from_another_stage(sta
 def test_code_that_a_stage_imports_is_declared_so_that_an_edit_reruns_it(stage: str, imports: ImportGraph) -> None:
     """Imports inside functions count too: grimp reads the source. Configs do not: a changed default changes params."""
     modules = [m for m in imports.find_upstream_modules(f"tasks.{stage}") if re.fullmatch(r"model\.\w+\..+", m)]
-    files = {m.replace(".", "/") + ".py" for m in modules if not m.endswith(".config")}
+    files = {m.replace(".", "/") + ".py" for m in modules if ".config" not in m}
     declared = tuple(d if d.endswith(".py") else f"{d}/" for d in GRAPH["stages"][stage]["deps"])
     assert sorted(f for f in files if (REPOSITORY / f).exists() and not f.startswith(declared)) == []
 

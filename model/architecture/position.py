@@ -1,27 +1,41 @@
-"""Rotary positions (Su et al. 2021, "RoFormer", arXiv:2104.09864), in the half-split layout of Llama."""
+"""Rotary positions (Su et al. 2021, "RoFormer", arXiv:2104.09864), in the half-split layout of Llama.
+
+How frequencies stretch for a longer context is in rotary_scaling.py, tables that are added to embeddings are in
+added_positions.py, ALiBi is a bias of the scores (masks.py).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from model.architecture.config.options import NoScaling, Scaling
+from model.architecture.rotary_scaling import attention_factor, stretched
 
-def rotary_table(positions: Tensor, head_size: int, theta: float) -> tuple[Tensor, Tensor]:
+NO_SCALING = NoScaling()
+
+
+def rotary_table(
+    positions: Tensor, head_size: int, theta: float, scaling: Scaling = NO_SCALING
+) -> tuple[Tensor, Tensor]:
     """Cosines and sines for positions.
 
     Args:
         positions: Integer positions, any shape `S`.
         head_size: Features of a head, even.
         theta: Base of the frequencies.
+        scaling: How they stretch for a longer context.
 
     Returns:
         cos, sin: float32 of shape `S + (head_size / 2,)`.
     """
     exponents = torch.arange(0, head_size, 2, dtype=torch.float32, device=positions.device) / head_size
-    angles = positions.float().unsqueeze(-1) * (1.0 / theta**exponents)
-    return angles.cos(), angles.sin()
+    angles = positions.float().unsqueeze(-1) * stretched(1.0 / theta**exponents, theta, scaling)
+    factor = attention_factor(scaling)
+    return angles.cos() * factor, angles.sin() * factor
 
 
 class _Rotation(torch.autograd.Function):
@@ -59,3 +73,12 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """
     turned: Tensor = _Rotation.apply(x, cos, sin)  # type: ignore[no-untyped-call]
     return turned
+
+
+def unturned(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Queries or keys as they are, for layers without rotary positions."""
+    del cos, sin
+    return x
+
+
+TURNS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {"rope": rotate, "alibi": unturned, "none": unturned}
