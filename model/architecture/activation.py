@@ -43,7 +43,8 @@ class _TableGELU(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         (slope,) = ctx.saved_tensors
-        return gradients[0] * slope.to(gradients[0].dtype)
+        gradient: Tensor = gradients[0] * slope.to(gradients[0].dtype)
+        return gradient
 
 
 def table_gelu(x: Tensor) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -104,7 +106,7 @@ class SigmoidGate(nn.Module):
         return y * torch.sigmoid(self.weights(x_BTD)).repeat_interleave(self.repeats, dim=-1)
 
 
-GATES = {
+GATES: dict[str, Callable[[ModelConfig], nn.Module]] = {
     "none": NoGate,
     "head": lambda config: SigmoidGate(config, repeats=config.head_size),
     "feature": lambda config: SigmoidGate(config, repeats=1),

@@ -68,10 +68,11 @@ class SandwichBlock(nn.Module):
 
     def forward(self, x_BTD: Tensor, context: AttentionContext) -> Tensor:
         """(batch, time, d_model) -> (batch, time, d_model)."""
-        y_BTD = self.attention(self.attention_norm(x_BTD), context)
+        y_BTD: Tensor = self.attention(self.attention_norm(x_BTD), context)
         x_BTD = x_BTD + self.dropout(self.attention_out_norm(y_BTD))
         y_BTD = self.feedforward(self.feedforward_norm(x_BTD), context)
-        return x_BTD + self.dropout(self.feedforward_out_norm(y_BTD))
+        sum_BTD: Tensor = x_BTD + self.dropout(self.feedforward_out_norm(y_BTD))
+        return sum_BTD
 
 
 class MixerBlock(nn.Module):

@@ -16,7 +16,8 @@ class ScaledEmbedding(nn.Embedding):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Integer tokens of any shape S -> S + (d_model,)."""
-        return super().forward(tokens) * self.embedding_dim**0.5
+        scaled: Tensor = super().forward(tokens) * self.embedding_dim**0.5
+        return scaled
 
 
 class AdaptiveEmbedding(nn.Module):
@@ -68,7 +69,7 @@ class EmbeddingNoise(nn.Module):
 EMBEDDINGS = {"one": nn.Embedding, "sqrt_width": ScaledEmbedding}
 
 
-def build_embedding(config: ModelConfig) -> nn.Module:
+def build_embedding(config: ModelConfig) -> nn.Embedding | AdaptiveEmbedding:
     """The embedding that the configuration names."""
     if config.embedding.kind == "adaptive":
         return AdaptiveEmbedding(config)

@@ -125,7 +125,8 @@ class Experts(nn.Module):
             up, down = self.up[expert].to(x_ND.dtype), self.down[expert].to(x_ND.dtype)
             part = functional.linear(self.middle(functional.linear(x_ND[rows], up)), down)
             y_ND = y_ND.index_add(0, rows, part * weights_NE[rows, expert, None])
-        return y_ND.view_as(x_BTD)
+        y_BTD: Tensor = y_ND.view_as(x_BTD)
+        return y_BTD
 
 
 class SharedExpert(nn.Module):

@@ -40,7 +40,7 @@ class _GatedSiLU(torch.autograd.Function):
 def gated(kind: str) -> Callable[[Tensor], Tensor]:
     """`activation(gate) * up` of a tensor that holds gate, then up, in its last dimension."""
     if kind == "swiglu":
-        fused: Callable[[Tensor], Tensor] = _GatedSiLU.apply  # type: ignore[assignment]
+        fused: Callable[[Tensor], Tensor] = _GatedSiLU.apply
         return fused
     activation = ACTIVATIONS[GATES[kind]]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -23,6 +23,16 @@ INTO_RESIDUAL = (
 """Ends of the names of projections that write into the residual stream."""
 TABLES = ("embedding.weight", "head.weight", "added_positions.weight")
 """Names that have a vocabulary or positions as one side: rows of them are looked up, not multiplied."""
+
+
+@runtime_checkable
+class InitializesItself(Protocol):
+    """A part whose weights mean something of their own, such as Mamba's rates."""
+
+    def initialize_own(self, generator: torch.Generator) -> None:
+        """Fill them; called after all others are filled."""
+        ...
+
 
 Std = Callable[[ModelConfig, str, Tensor, float], float]
 """(config, name, parameter, std) -> the standard deviation of a weight's normal distribution."""
@@ -87,7 +97,7 @@ def initialize(model: Decoder, generator: torch.Generator, std: float | None = N
                 continue
             parameter.normal_(0.0, std_of(model.config, name, parameter, std), generator=generator)
         for module in model.modules():
-            if hasattr(module, "initialize_own"):  # parts whose weights mean something of their own: Mamba's rates
+            if isinstance(module, InitializesItself):
                 module.initialize_own(generator)
 
 

@@ -43,7 +43,8 @@ def _ntk(frequencies: Tensor, theta: float, scaling: NtkScaling) -> Tensor:
     size = 2 * frequencies.shape[0]
     larger = theta * scaling.factor ** (size / max(1, size - 2))
     exponents = torch.arange(0, size, 2, dtype=torch.float32, device=frequencies.device) / size
-    return 1.0 / larger**exponents
+    slower: Tensor = 1.0 / larger**exponents
+    return slower
 
 
 def _yarn(frequencies: Tensor, theta: float, scaling: YarnScaling) -> Tensor:

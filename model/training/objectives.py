@@ -72,10 +72,10 @@ class _RegularizedHeadCrossEntropy(torch.autograd.Function):
         weight_gradient = torch.zeros_like(weight, dtype=exact) if needs_gradient else None
         for start in range(0, n_tokens, chunk):
             part, wanted = x[start : start + chunk], targets[start : start + chunk, None]
-            logits = (part @ matrix.T).to(exact)
+            logits, slope = (part @ matrix.T).to(exact), None
             if cap is not None:
                 logits.div_(cap).tanh_()
-                slope = 1 - logits.square() if needs_gradient else None
+                slope = 1 - logits.square()
                 logits.mul_(cap)
             log_sum = logits.logsumexp(dim=-1, keepdim=True)
             total += (log_sum + z_weight * log_sum.square()).sum()
@@ -83,7 +83,7 @@ class _RegularizedHeadCrossEntropy(torch.autograd.Function):
             if x_gradient is not None and weight_gradient is not None:
                 gradient = logits.sub_(log_sum).exp_().mul_(1 + 2 * z_weight * log_sum).sub_(smoothing / vocabulary)
                 gradient.scatter_add_(1, wanted, torch.full_like(log_sum, smoothing - 1))
-                if cap is not None:
+                if slope is not None:
                     gradient.mul_(slope)
                 logit_gradient = gradient.mul_(1 / n_tokens).to(x.dtype)
                 torch.mm(logit_gradient, matrix, out=x_gradient[start : start + chunk])

@@ -109,7 +109,8 @@ def read_gguf(path: Path) -> GgufFile:
     Raises:
         CheckpointError: It is missing, no GGUF, of another version, or damaged.
     """
-    return with_bytes(path, lambda data: _parsed(_Cursor(data, path)))
+    found: GgufFile = with_bytes(path, lambda data: _parsed(_Cursor(data, path)))
+    return found
 
 
 def with_bytes(path: Path, use: Callable[[mmap.mmap], Any]) -> Any:

@@ -92,7 +92,8 @@ class Rows:
 
     def split(self, ours: Tensor) -> Sequence[Tensor]:
         """Each by its rows."""
-        return ours.split(list(self.sizes))
+        parts: Sequence[Tensor] = ours.split(list(self.sizes))
+        return parts
 
 
 @dataclass(frozen=True)

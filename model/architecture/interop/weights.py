@@ -37,8 +37,9 @@ def read_weights(folder: Path) -> tuple[dict[str, Tensor], str]:
 
 def _read(path: Path) -> dict[str, Tensor]:
     try:
-        return load_file(path)
+        tensors: dict[str, Tensor] = load_file(path)
     except FileNotFoundError as error:
         raise CheckpointError(f"{path}: no such file") from error
     except (SafetensorError, json.JSONDecodeError) as error:
         raise CheckpointError(f"{path}: damaged ({error}); restore it with `dvc checkout --force`") from error
+    return tensors
