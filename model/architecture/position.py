@@ -39,7 +39,7 @@ def rotary_table(
 
 
 class _Rotation(torch.autograd.Function):
-    """The rotation and, backwards, the rotation by the negative angle; each half is written once, in place."""
+    """The rotation and, backwards, the rotation by the negative angle."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -53,14 +53,11 @@ class _Rotation(torch.autograd.Function):
 
 
 def _turned(x: Tensor, cos: Tensor, sin: Tensor, direction: float) -> Tensor:
+    """`x cos + swapped(x) sin`: three passes over whole heads; half heads are too short to fill a vector register."""
     first, second = x.chunk(2, dim=-1)
-    turned = torch.empty_like(x)
-    turned_first, turned_second = turned.chunk(2, dim=-1)
-    torch.mul(first, cos, out=turned_first)
-    turned_first.addcmul_(second, sin, value=-direction)
-    torch.mul(second, cos, out=turned_second)
-    turned_second.addcmul_(first, sin, value=direction)
-    return turned
+    swapped = torch.cat([second, first], dim=-1)
+    cos, sin = torch.cat([cos, cos], dim=-1), torch.cat([-sin, sin], dim=-1)
+    return (x * cos).addcmul_(swapped, sin, value=direction)
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
