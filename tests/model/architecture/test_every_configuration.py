@@ -102,3 +102,22 @@ def test_num_params_is_exact_before_anything_is_built(config: ModelConfig) -> No
     with torch.device("meta"):
         network = Decoder(config)
     assert config.num_params() == network.num_params()
+
+
+@pytest.mark.feature("ARCH-01")
+@many
+@given(config=configurations())
+def test_a_bfloat16_stream_trains_and_stays_near_float32(config: ModelConfig) -> None:
+    network = built(config).train()
+    tokens = torch.arange(21 * 2).view(2, 21) % VOCABULARY
+    with torch.no_grad():
+        expected = network(tokens[:, :-1])
+    network.compute_dtype = torch.bfloat16
+    hidden = network.hidden(tokens[:, :-1])
+    assert hidden.dtype == torch.bfloat16
+    next_token_loss(hidden, network.head.weight, tokens[:, 1:]).backward()
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is None or torch.isfinite(parameter.grad).all(), name
+    if config.experts is None:  # rounding sends near ties to another expert
+        found = network.head(hidden.detach()).float().detach()
+        assert float((found - expected).abs().mean()) <= 0.2 * float(expected.abs().mean()) + 0.02
