@@ -128,6 +128,11 @@ class Experts(nn.Module):
         y_BTD: Tensor = y_ND.view_as(x_BTD)
         return y_BTD
 
+    def weighted_losses(self) -> list[Tensor]:
+        """Load balance and the router's z-loss, by the weights of the configuration."""
+        weights = {"load_balance": self.options.load_balance_loss, "router_z": self.options.z_loss}
+        return [weights[name] * loss for name, loss in self.losses.items()]
+
 
 class SharedExpert(nn.Module):
     """A feed-forward that every token goes through, beside those that it chooses."""
@@ -168,20 +173,6 @@ def load_balance_loss(logits_BTE: Tensor, share_E: Tensor) -> Tensor:
 def router_z_loss(logits_BTE: Tensor) -> Tensor:
     """Mean squared log-sum-exp of the router's logits (Zoph et al. 2022, ST-MoE, arXiv:2202.08906, eq. 5)."""
     return logits_BTE.logsumexp(dim=-1).square().mean()
-
-
-def auxiliary_loss(model: nn.Module) -> Tensor | None:
-    """The weighted losses of all experts in the last forward pass in training, to add to the objective; or None."""
-    terms = [
-        weight * module.losses[name]
-        for module in model.modules()
-        if isinstance(module, Experts) and module.losses
-        for name, weight in (
-            ("load_balance", module.options.load_balance_loss),
-            ("router_z", module.options.z_loss),
-        )
-    ]
-    return torch.stack(terms).sum() if terms else None
 
 
 def expert_usage(model: nn.Module) -> dict[str, list[float]]:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from model.architecture.activation import ACTIVATIONS, GATES
+from model.architecture.auxiliary import build_watch
 from model.architecture.config import ModelConfig
 from model.architecture.convolution import CausalConvolution
 from model.architecture.linear import Linear
@@ -59,12 +60,13 @@ class GatedUnit(nn.Module):
         del layer
         self.gated = gated(config.feedforward.kind)
         self.gate_up = Linear(config.d_model, 2 * config.d_ff, bias=config.feedforward.bias)
+        self.watch = build_watch(config.feedforward.sparsity_loss)
         self.down = Linear(config.d_ff, config.d_model, bias=config.feedforward.bias)
 
     def forward(self, x_BTD: Tensor, context: AttentionContext) -> Tensor:
         """(batch, time, d_model) -> (batch, time, d_model)."""
         del context
-        y_BTD: Tensor = self.down(self.gated(self.gate_up(x_BTD)))
+        y_BTD: Tensor = self.down(self.watch(self.gated(self.gate_up(x_BTD))))
         return y_BTD
 
 
@@ -76,12 +78,13 @@ class Plain(nn.Module):
         del layer
         self.activation = ACTIVATIONS[config.feedforward.kind]
         self.up = Linear(config.d_model, config.d_ff, bias=config.feedforward.bias)
+        self.watch = build_watch(config.feedforward.sparsity_loss)
         self.down = Linear(config.d_ff, config.d_model, bias=config.feedforward.bias)
 
     def forward(self, x_BTD: Tensor, context: AttentionContext) -> Tensor:
         """(batch, time, d_model) -> (batch, time, d_model)."""
         del context
-        y_BTD: Tensor = self.down(self.activation(self.up(x_BTD)))
+        y_BTD: Tensor = self.down(self.watch(self.activation(self.up(x_BTD))))
         return y_BTD
 
 
@@ -96,12 +99,13 @@ class KernelOneConvolution(nn.Module):
         super().__init__()
         del layer
         self.up = nn.Conv1d(config.d_model, config.d_ff, 1, bias=config.feedforward.bias)
+        self.watch = build_watch(config.feedforward.sparsity_loss)
         self.down = nn.Conv1d(config.d_ff, config.d_model, 1, bias=config.feedforward.bias)
 
     def forward(self, x_BTD: Tensor, context: AttentionContext) -> Tensor:
         """(batch, time, d_model) -> (batch, time, d_model)."""
         del context
-        return _convolve(self.down, functional.relu(_convolve(self.up, x_BTD.mT))).mT
+        return _convolve(self.down, self.watch(functional.relu(_convolve(self.up, x_BTD.mT)))).mT
 
 
 def _convolve(layer: nn.Conv1d, x_BCT: Tensor) -> Tensor:
@@ -123,11 +127,12 @@ class DepthwiseFeedForward(nn.Module):
         self.convolution = CausalConvolution(
             config.d_ff, options.width, bias=options.bias, name=f"{layer}.feedforward.convolution"
         )
+        self.watch = build_watch(options.sparsity_loss)
         self.down = Linear(config.d_ff, config.d_model, bias=options.bias)
 
     def forward(self, x_BTD: Tensor, context: AttentionContext) -> Tensor:
         """(batch, time, d_model) -> (batch, time, d_model)."""
-        y_BTD: Tensor = self.down(functional.gelu(self.convolution(self.up(x_BTD), context)))
+        y_BTD: Tensor = self.down(self.watch(functional.gelu(self.convolution(self.up(x_BTD), context))))
         return y_BTD
 
 

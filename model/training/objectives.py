@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from model.architecture.auxiliary import auxiliary_loss
 from model.architecture.decoder import Decoder
-from model.architecture.experts import auxiliary_loss
 from model.training.config import LossConfig
 
 CHUNK_LOGITS = 4_194_304

@@ -142,6 +142,8 @@ class ModelConfig(StrictConfig):
             raise ValueError(
                 f"experts.top_k {self.experts.top_k} is more than experts.n_experts {self.experts.n_experts}; lower it"
             )
+        if self.feedforward.sparsity_loss:
+            raise ValueError("feedforward.sparsity_loss watches dense feed-forwards only; set it to 0 with experts")
         if self.feedforward.kind in {"none", "conv1", "depthwise"} or self.feedforward.bias:
             raise ValueError(
                 "experts: an expert is a gated unit or a plain activation without bias; choose another "

@@ -112,6 +112,9 @@ class FeedForwardConfig(StrictConfig):
         "conv1", "depthwise", "none",
     ] = Field("swiglu", description="gated unit, plain activation, convolution, or none (Mamba)")  # fmt: skip
     bias: bool = Field(False, description="biases of its projections")
+    sparsity_loss: float = Field(
+        0.0, ge=0, le=100, description="weight of the mean size of activations, which makes more of them zero; 0 is off"
+    )
     width: int = Field(
         3, ge=2, le=64, description="depthwise: tokens of the convolution", json_schema_extra=unit("tokens")
     )

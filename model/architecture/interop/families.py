@@ -68,11 +68,12 @@ def essential(config: ModelConfig) -> ModelConfig:
         update["recurrent"] = RecurrentConfig()
     if config.position.kind != "rope" or "attention" not in mixers:
         update["rope_theta"] = 10000.0
+    unused: dict[str, Any] = {"sparsity_loss": 0.0}
     if config.feedforward.kind == "none":
-        update["d_ff"] = 8
-        update["feedforward"] = config.feedforward.model_copy(update={"bias": False})
+        update["d_ff"], unused["bias"] = 8, False
     if config.feedforward.kind != "depthwise":
-        update["feedforward"] = update.get("feedforward", config.feedforward).model_copy(update={"width": 3})
+        unused["width"] = 3
+    update["feedforward"] = config.feedforward.model_copy(update=unused)
     return config.model_copy(update=update)
 
 

@@ -55,7 +55,7 @@ def configurations(draw: Any) -> ModelConfig:
                       "softcap": pick([None, 2.0]), "scale": pick([None, 0.4])},
         "recurrent": {"convolution": pick([2, 4]), "state": 3, "bias": draw(st.booleans()),
                       "step_rank": pick([None, 2]), "convolution_bias": draw(st.booleans())},
-        "feedforward": {"kind": pick(KINDS), "bias": draw(st.booleans())},
+        "feedforward": {"kind": pick(KINDS), "bias": draw(st.booleans()), "sparsity_loss": pick([0.0, 0.0, 0.1])},
         "experts": pick(EXPERTS),
         "embedding": pick([{}, {}, {"scale": "sqrt_width"}, {"kind": "adaptive", "cutoffs": [10, 25], "narrowing": 2}]),
         "logit_softcap": pick([None, 5.0]),
@@ -76,7 +76,7 @@ def _repaired(values: dict[str, Any]) -> ModelConfig:
     if values["feedforward"]["kind"] in {"none", "conv1", "depthwise"}:
         values["experts"] = None
     if values["experts"]:
-        values["feedforward"]["bias"] = False
+        values["feedforward"] |= {"bias": False, "sparsity_loss": 0.0}
     if values["embedding"].get("kind") == "adaptive":
         values["tie_embeddings"] = False
     try:

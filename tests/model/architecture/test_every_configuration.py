@@ -10,9 +10,9 @@ from configurations import VOCABULARY, built, configurations, tokens_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from model.architecture.auxiliary import auxiliary_loss
 from model.architecture.config import ModelConfig
 from model.architecture.decoder import Decoder
-from model.architecture.experts import auxiliary_loss
 from model.generation.cache import StaticCache
 from model.training.objectives import next_token_loss
 

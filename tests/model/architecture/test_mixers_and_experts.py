@@ -10,9 +10,10 @@ import torch
 from torch.nn import functional
 
 from model.architecture.attention_free import AttentionFree
+from model.architecture.auxiliary import auxiliary_loss
 from model.architecture.config import ModelConfig
 from model.architecture.convolution import CausalConvolution
-from model.architecture.experts import Experts, auxiliary_loss, expert_usage, load_balance_loss, router_z_loss
+from model.architecture.experts import Experts, expert_usage, load_balance_loss, router_z_loss
 from model.architecture.mamba import Mamba
 from model.architecture.masks import AttentionContext
 from model.architecture.scan import linear_scan, running_maximum

@@ -228,3 +228,24 @@ def test_mup_keeps_logits_and_their_first_update_of_one_size_over_widths() -> No
 def test_an_impossible_combination_says_what_to_change(values: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         config_of(**values)
+
+
+@pytest.mark.feature("ARCH-14")
+def test_a_sparsity_loss_makes_activations_zero_and_is_the_mean_size() -> None:
+    from model.architecture.auxiliary import activation_sparsity, auxiliary_loss
+
+    part = randomized(FEEDFORWARDS["relu"](config_of(feedforward={"kind": "relu", "sparsity_loss": 0.5}), 0)).train()
+    x = random(4, 9, 16)
+    part(x, context_of(9))
+    loss, before = auxiliary_loss(part), activation_sparsity(part)["watch"]
+    torch.testing.assert_close(loss, 0.5 * functional.relu(x @ part.up.weight.T).mean())
+    assert before == pytest.approx(0.5, abs=0.1)
+    optimizer = torch.optim.SGD(part.parameters(), lr=3.0)
+    for _ in range(60):
+        optimizer.zero_grad()
+        part(x, context_of(9))
+        loss = auxiliary_loss(part)
+        assert loss is not None
+        loss.backward()
+        optimizer.step()
+    assert activation_sparsity(part)["watch"] > before + 0.2
