@@ -14,6 +14,7 @@ from model.architecture.config import ModelConfig
 from model.architecture.embedding import build_embedding, build_noise
 from model.architecture.head import build_final_norm, build_head, build_readout
 from model.architecture.initialization import initialize
+from model.architecture.inserts import TEXT_ALONE, Inserts
 from model.architecture.masks import (
     AttentionContext,
     KeyValueCache,
@@ -88,6 +89,7 @@ class Decoder(nn.Module):
         cache: KeyValueCache | None = None,
         padding_BT: Tensor | None = None,
         documents_BT: Tensor | None = None,
+        inserts: Inserts = TEXT_ALONE,
     ) -> Tensor:
         """The normalized residual stream before the head: (batch, time, d_model).
 
@@ -98,8 +100,9 @@ class Decoder(nn.Module):
             documents_BT: (batch, time) int64, the number of each token's document in its sequence, for sequences of
                 several documents that must not see each other: each is computed as if it stood alone. It goes with
                 neither a cache nor padding.
+            inserts: Vectors of other modalities in the places of tokens.
         """
-        x_BTD = self.embedding(tokens_BT)
+        x_BTD = inserts.into(tokens_BT, self.embedding(tokens_BT))
         dtype = self.compute_dtype or x_BTD.dtype
         context = self._context(tokens_BT, cache, padding_BT, documents_BT, dtype)
         x_BTD = self.added_positions(x_BTD, context.new_positions(tokens_BT.shape[1]))

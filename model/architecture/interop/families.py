@@ -101,7 +101,8 @@ def from_hugging_face(published: Mapping[str, Any], where: str = "config.json") 
     """
     kind = published.get("model_type")
     if not isinstance(kind, str) or kind not in FAMILIES:
-        raise ConfigError(f"{where}: model_type {kind!r} is not supported, expected one of {', '.join(FAMILIES)}")
+        known = ", ".join(map(repr, FAMILIES))
+        raise ConfigError(f"{where}: model_type {kind!r}, expected {known}")
     try:
         config: ModelConfig = FAMILIES[kind].from_published(published, where)
     except (TypeError, ValueError, AttributeError, ArithmeticError) as error:  # a key of a type that nobody writes

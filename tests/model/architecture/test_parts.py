@@ -249,3 +249,25 @@ def test_a_sparsity_loss_makes_activations_zero_and_is_the_mean_size() -> None:
         loss.backward()
         optimizer.step()
     assert activation_sparsity(part)["watch"] > before + 0.2
+
+
+@pytest.mark.feature("ARCH-16")
+def test_a_vector_in_the_place_of_a_token_does_what_its_embedding_would() -> None:
+    from model.architecture.inserts import AtPlaceholders
+    from model.errors import ConfigError
+
+    network = Decoder(config_of()).eval()
+    initialize(network, torch.Generator().manual_seed(0), std=0.3)
+    tokens = torch.randint(0, 49, (2, 9), generator=torch.Generator().manual_seed(0))
+    masked, places = tokens.clone(), torch.zeros_like(tokens, dtype=torch.bool)
+    places[0, 2:5], places[1, 7] = True, True
+    masked[places] = 49
+    vectors = network.embedding(tokens[places]).detach().requires_grad_()
+    found = network.hidden(masked, inserts=AtPlaceholders(49, vectors))
+    torch.testing.assert_close(found, network.hidden(tokens))
+    found[0, :5].sum().backward()
+    assert vectors.grad is not None
+    assert vectors.grad[:3].any()
+    assert not vectors.grad[3].any()  # of the other sequence
+    with pytest.raises(ConfigError, match=r"\(3, 16\) vectors for 4 placeholders \(token 49\)"):
+        network.hidden(masked, inserts=AtPlaceholders(49, vectors[:3]))
