@@ -138,7 +138,7 @@ class Decoder(nn.Module):
         return AttentionContext(cos[:, None].to(dtype), sin[:, None].to(dtype), mask, cache, borders, positions)
 
     def _angles_in_order(self, earlier: int, time: int, device: torch.device) -> tuple[Tensor, Tensor]:
-        """The table's rows for the new tokens, (1, time, head_size / 2); it is made once and kept."""
+        """The table's rows for the new tokens, (1, time, head_size); it is made once and kept."""
         if self._angles is None or self._angles[0].shape[1] < earlier + time or self._angles[0].device != device:
             length = max(self.config.context_length, earlier + time)
             with torch.inference_mode(False):  # the table outlives this call and may be needed in training

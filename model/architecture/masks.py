@@ -47,7 +47,7 @@ class AttentionContext:
     """What all layers of one forward pass share.
 
     Attributes:
-        cos: Rotary cosines, broadcastable to (batch, heads, time, head_size / 2).
+        cos: Rotary cosines, broadcastable to (batch, heads, time, head_size).
         sin: Rotary sines.
         mask: None for plain causal attention, else (batch or 1, 1, time, all) bool, True = may look.
         cache: Keys and values of earlier tokens, or None.

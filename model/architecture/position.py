@@ -21,7 +21,7 @@ NO_SCALING = NoScaling()
 def rotary_table(
     positions: Tensor, head_size: int, theta: float, scaling: Scaling = NO_SCALING
 ) -> tuple[Tensor, Tensor]:
-    """Cosines and sines for positions.
+    """Cosines and sines for positions, laid out for `rotate`.
 
     Args:
         positions: Integer positions, any shape `S`.
@@ -30,12 +30,13 @@ def rotary_table(
         scaling: How they stretch for a longer context.
 
     Returns:
-        cos, sin: float32 of shape `S + (head_size / 2,)`.
+        cos, sin: float32 of shape `S + (head_size,)`: the cosines twice, the sines once negative and once as they are.
     """
     exponents = torch.arange(0, head_size, 2, dtype=torch.float32, device=positions.device) / head_size
     angles = positions.float().unsqueeze(-1) * stretched(1.0 / theta**exponents, theta, scaling)
     factor = attention_factor(scaling)
-    return angles.cos() * factor, angles.sin() * factor
+    cos, sin = angles.cos() * factor, angles.sin() * factor
+    return torch.cat([cos, cos], dim=-1), torch.cat([-sin, sin], dim=-1)
 
 
 class _Rotation(torch.autograd.Function):
@@ -56,7 +57,6 @@ def _turned(x: Tensor, cos: Tensor, sin: Tensor, direction: float) -> Tensor:
     """`x cos + swapped(x) sin`: three passes over whole heads; half heads are too short to fill a vector register."""
     first, second = x.chunk(2, dim=-1)
     swapped = torch.cat([second, first], dim=-1)
-    cos, sin = torch.cat([cos, cos], dim=-1), torch.cat([-sin, sin], dim=-1)
     return (x * cos).addcmul_(swapped, sin, value=direction)
 
 
@@ -65,7 +65,7 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
     Args:
         x: (batch, heads, time, head_size) or any order that the tables broadcast to.
-        cos: Broadcastable to half of x, e.g. (1, 1, time, head_size / 2), in x's dtype.
+        cos: Broadcastable to x, e.g. (1, 1, time, head_size), in x's dtype; see `rotary_table`.
         sin: As cos.
     """
     turned: Tensor = _Rotation.apply(x, cos, sin)  # type: ignore[no-untyped-call]

@@ -77,8 +77,8 @@ def test_ntk_scaling_equals_the_dynamic_one_of_transformers_at_that_length() -> 
     frequencies, factor = ROPE_INIT_FUNCTIONS["dynamic"](config, "cpu", seq_len=256)
     cos, sin = rotary_table(torch.arange(300), 32, 500.0, NtkScaling(factor=4.0))
     angles = torch.arange(300)[:, None] * frequencies
-    torch.testing.assert_close(cos, angles.cos() * factor, atol=2e-4, rtol=0)
-    torch.testing.assert_close(sin, angles.sin() * factor, atol=2e-4, rtol=0)
+    torch.testing.assert_close(cos, torch.cat([angles, angles], -1).cos() * factor, atol=2e-4, rtol=0)
+    torch.testing.assert_close(sin, torch.cat([-angles, angles], -1).sin() * factor, atol=2e-4, rtol=0)
 
 
 @pytest.mark.feature("ARCH-07")
