@@ -94,7 +94,7 @@ schema: $(RUN) ## write params.schema.json from the config classes
 
 .PHONY: constraints
 constraints: $(DEV) ## write constraints.txt from what is installed in .venv
-	@$(PIP) -e '.[dev,s3,dask,postgres]'
+	@$(PIP) -e '.[dev,s3,dask,ray,annotate,names,postgres,bench]'
 	@$(BIN)/python infra/constraints.py > $(VENV)/constraints.new
 	@mv $(VENV)/constraints.new constraints.txt && touch $(RUN) $(DEV)
 
@@ -144,5 +144,5 @@ $(RUN): $(MADE) pyproject.toml constraints.txt
 
 $(DEV): $(MADE) pyproject.toml constraints.txt
 	@echo "==> installing TissLM and its developer tools into $(VENV) (some minutes and a few GB the first time) ..."
-	@$(PIP) -e '.[dev]'
+	@$(PIP) -e '.[dev,s3,dask,annotate,bench]'
 	@touch $(RUN) $@

@@ -9,11 +9,13 @@ import traceback
 import typer
 
 import cli.artifacts
+import cli.corpus
 import cli.generate
 import cli.models
 import cli.params
 import cli.run
 import cli.servers
+import cli.tokenizer
 import cli.tracking
 import cli.workspace
 from cli.exit_codes import UNEXPECTED, summary
@@ -38,6 +40,8 @@ for group in (
     cli.generate,
     cli.models,
     cli.artifacts,
+    cli.corpus,
+    cli.tokenizer,
     cli.tracking,
     cli.servers,
     cli.workspace,

@@ -29,6 +29,11 @@ def _collect(name: str, schema: dict[str, Any], definitions: dict[str, Any], fou
     if whole.get("type") == "object" and "properties" in whole:
         for key, inner in whole["properties"].items():
             _collect(f"{name}.{key}", inner, definitions, found)
+    elif "oneOf" in whole:  # a choice of configs: each key takes what any of them takes
+        for member in whole["oneOf"]:
+            for key, inner in member["properties"].items():
+                known = found.setdefault(f"{name}.{key}", {"anyOf": []})
+                known["anyOf"] += [] if inner in known["anyOf"] else [inner]
     else:
         found[name] = whole
 

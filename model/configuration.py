@@ -16,6 +16,10 @@ class StrictConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
+    def __hash__(self) -> int:
+        """A hash of all values; fields may hold mappings, which have none of their own."""
+        return hash(self.model_dump_json())
+
 
 def unit(name: str) -> dict[str, Any]:
     """JSON-schema extra that carries a field's unit, e.g. `Field(ge=1, json_schema_extra=unit("tokens"))`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, Field, Tag, ValidationError
@@ -14,6 +14,7 @@ from model.architecture.config import ModelConfig  # noqa: F401  (part of the sc
 from model.compression.config import QuantizeConfig
 from model.configuration import StrictConfig
 from model.corpus.config import CleanConfig, IngestConfig
+from model.corpus.datasheet.config import DatasheetConfig
 from model.dataset.config import TokenizeConfig
 from model.errors import ConfigError
 from model.evaluation.config import EvaluateConfig
@@ -30,6 +31,7 @@ class Params(StrictConfig):
     clean: CleanConfig = Field(default_factory=CleanConfig)
     tokenizer: TokenizerConfig = Field(default_factory=TokenizerConfig)
     tokenize: TokenizeConfig = Field(default_factory=TokenizeConfig)
+    datasheet: DatasheetConfig = Field(default_factory=DatasheetConfig)
     pretrain: PretrainConfig = Field(default_factory=PretrainConfig)
     evaluate: EvaluateConfig = Field(default_factory=EvaluateConfig)
     quantize: QuantizeConfig = Field(default_factory=QuantizeConfig)
@@ -97,6 +99,12 @@ def explain(error: Any) -> str:
         parent = ".".join([*location[:-1], ""])
         advice = f"did you mean {parent}{close[0]}?" if close else f"valid keys here: {', '.join(known)}"
         return f"{name}: unknown key; {advice}"
+    if error["type"] == "union_tag_invalid":
+        known = [tag.strip().strip("'") for tag in str(error["ctx"]["expected_tags"]).split(",")]
+        key, tag = str(error["ctx"]["discriminator"]).strip("'"), str(error["ctx"]["tag"])
+        close = difflib.get_close_matches(tag, known, n=1, cutoff=0.4)
+        advice = f"did you mean {close[0]}? " if close else ""
+        return f"{name}.{key} = {tag!r}: no such {key}; {advice}valid are {', '.join(known)}"
     extra = field.json_schema_extra if field is not None and isinstance(field.json_schema_extra, dict) else {}
     in_unit = f" ({extra['unit']})" if "unit" in extra else ""
     message = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
@@ -142,5 +150,17 @@ def _models_in(annotation: Any, kind: str = "") -> dict[str, type[BaseModel]]:
         return _models_in(annotation, next((mark.tag for mark in marks if isinstance(mark, Tag)), kind))
     found: dict[str, type[BaseModel]] = {}
     for inner in get_args(annotation):
-        found |= _models_in(inner, kind)
+        found |= _models_in(inner, kind or _tag_of(inner))
     return found
+
+
+def _tag_of(annotation: Any) -> str:
+    """The value by which a union knows a config class, from its field of one literal; empty if it has none."""
+    if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+        return ""
+    literals = (get_args(field.annotation) for field in annotation.model_fields.values() if _is_literal(field))
+    return next((str(values[0]) for values in literals if len(values) == 1), "")
+
+
+def _is_literal(field: Any) -> bool:
+    return get_origin(field.annotation) is Literal

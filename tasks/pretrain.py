@@ -18,6 +18,8 @@ from model.architecture.decoder import Decoder, initialize
 from model.architecture.interop import save_model
 from model.checkpoint.manager import CheckpointManager
 from model.dataset.loader import BatchLoader
+from model.dataset.mixture import epochs_beyond_cap
+from model.dataset.realised import mixture_rows, mixture_series, packing_facts
 from model.dataset.shards import TokenDataset
 from model.errors import CheckpointError, TissLMError
 from model.files import canonical_json, content_digest, folder_digest, sha256_file, sha256_text
@@ -59,7 +61,10 @@ def pretrain(
     for dataset in split.values():
         dataset.check_tokenizer(opened)
     dtype = resolved_dtype(config.dtype, device)
-    run = build_run(config, split["train"], opened.vocab_size, dtype, device)
+    run = build_run(config, split["train"], opened, dtype, device)
+    budget = config.steps * config.batch_sequences * config.model.context_length
+    if epochs := epochs_beyond_cap(config.data.mixture, split["train"].n_tokens, budget):
+        journal.say(f"unimax: {budget:,} tokens to see, so every text is seen {epochs:.1f} times, beyond max_epochs")
     identity = run_identity(config, {"tokens": tokens, "tokenizer": tokenizer}, dtype, device)
     manager = CheckpointManager(checkpoints, identity, config.keep_checkpoints, journal.say)
     checkpoint = manager.latest()
@@ -94,15 +99,28 @@ def pretrain(
 
 
 def build_run(
-    config: PretrainConfig, dataset: TokenDataset, vocab_size: int, dtype: torch.dtype, device: str
+    config: PretrainConfig, dataset: TokenDataset, tokenizer: Tokenizer, dtype: torch.dtype, device: str
 ) -> TrainingRun:
-    """A run at step 0: seeded weights, optimizers, data from its beginning."""
-    shape = config.model.model_copy(update={"vocab_size": vocab_size})
+    """A run at step 0: seeded weights, optimizers, data from its beginning.
+
+    Raises:
+        TrainingError: Too little data.
+        ConfigError: The mixture names a source or language that is not there.
+    """
+    shape = config.model.model_copy(update={"vocab_size": tokenizer.vocab_size})
     network = Decoder(shape)
     initialize(network, torch_generator(config.seed, "weights"))
     network.compute_dtype = dtype
     network.to(device)
-    loader = BatchLoader(dataset, config.batch_sequences, shape.context_length, config.seed)
+    loader = BatchLoader(
+        dataset,
+        config.batch_sequences,
+        shape.context_length,
+        config.seed,
+        config.data,
+        budget=config.steps * config.batch_sequences * shape.context_length,
+        end_of_text_id=tokenizer.end_of_text_id,
+    )
     return TrainingRun(network, build_optimizers(network, config), loader, config)
 
 
@@ -165,6 +183,10 @@ def report(run: TrainingRun) -> StageReport:
     speed = speeds[len(speeds) // 2]
     parameters = run.model.num_params()
     perplexity = math.exp(run.best_validation_loss)
+    mixed = len(run.loader.dataset.groups) > 1
+    by_group: dict[str, float] = next(
+        (row["validation_losses"] for row in reversed(run.history) if "validation_losses" in row), {}
+    )
     return StageReport(
         headline=(
             f"{parameters / 1e6:.2f} M parameters, {run.tokens / 1e6:.2f} M tokens seen, "
@@ -186,6 +208,19 @@ def report(run: TrainingRun) -> StageReport:
             ],
             "throughput": [{"step": row["step"], "tokens_per_second": row["tokens_per_second"]} for row in trained],
             "learning_rate": [{"step": row["step"], "learning_rate": row["learning_rate"]} for row in trained],
+            **({"mixture": mixture_series(run.loader, run.history)} if mixed else {}),
         },
-        facts={"epochs": run.loader.epoch, "dtype": str(run.model.compute_dtype).removeprefix("torch.")},
+        tables={
+            **({"Mixture": mixture_rows(run.loader)} if mixed else {}),
+            **(
+                {"Validation loss by group": [{"group": k, "validation_loss": v} for k, v in by_group.items()]}
+                if by_group
+                else {}
+            ),
+        },
+        facts={
+            "epochs": run.loader.epoch,
+            "dtype": str(run.model.compute_dtype).removeprefix("torch."),
+            **packing_facts(run.loader),
+        },
     )

@@ -12,7 +12,7 @@ from model.evaluation.tables import number
 from tasks.params import Params, flatten
 from tasks.report import StageReport, read_report
 
-STAGES = ("ingest", "clean", "tokenizer", "tokenize", "pretrain", "evaluate", "quantize", "publish")
+STAGES = ("ingest", "clean", "tokenizer", "tokenize", "datasheet", "pretrain", "evaluate", "quantize", "publish")
 TOKENIZER_COLUMNS = ("split", "bytes_per_token", "fertility", "vocabulary_use", "documents", "words", "tokens", "bytes")
 QUANTIZATION_COLUMNS = (
     "weights",
@@ -21,6 +21,14 @@ QUANTIZATION_COLUMNS = (
     "perplexity",
     "prefill_tokens_per_second",
     "decode_tokens_per_second",
+)
+DATA_TABLES = (
+    "Languages",
+    "Personal data",
+    "Near-duplicates",
+    "Near-duplicates kept on one side",
+    "Splits by time",
+    "Training text in benchmarks and in the test split",
 )
 SPLIT_USES = {"train": "training", "validation": "validation", "test": "test"}
 
@@ -54,11 +62,15 @@ def collect_report(
         summary="; ".join(found[name].headline for name in ("pretrain", "evaluate") if name in found),
         figures=_figures(found),
         loss=_series(reports / "pretrain" / "loss.csv") if "pretrain" in found else [],
+        mixture=_table(found.get("pretrain"), "Mixture"),
+        validation_losses=_table(found.get("pretrain"), "Validation loss by group"),
         bits_per_byte=bits,
         splits=_table(evaluated, "Splits", ("split", "bits_per_byte", "perplexity", "tokens", "bytes")),
         worst_documents=_table(evaluated, "Worst test documents", ("id", "bits_per_byte", "tokens", "bytes")),
         samples=evaluated.facts.get("samples", []) if evaluated else [],
         funnel=_funnel(found.get("ingest"), found.get("clean")),
+        lengths=_series(reports / "clean" / "lengths_before_after.csv") if "clean" in found else [],
+        data={title: rows for title in DATA_TABLES if (rows := _table(found.get("clean"), title))},
         tokenizer=_table(found.get("tokenizer"), "Splits", TOKENIZER_COLUMNS),
         tokenizer_notes=_measured(found.get("tokenizer")),
         quantization=_table(quantized, "Float32 and int8", QUANTIZATION_COLUMNS),
@@ -136,15 +148,24 @@ def _funnel(ingested: StageReport | None, cleaned: StageReport | None) -> list[F
     if cleaned:
         metrics = cleaned.metrics
         steps.append(("documents read", metrics.get("documents"), "in", ""))
-        for row in _table(cleaned, "Dropped, by reason"):
-            name = str(row["reason"]).replace("_", " ")
-            steps.append((f"dropped: {name}", row["documents"], "lost", str(row.get("meaning", ""))))
+        for row in _table(cleaned, "Waterfall")[1:-1]:
+            if row["documents"]:
+                step = str(row["step"])
+                steps.append((f"dropped: {step.replace('_', ' ')}", row["documents"], "lost", _reasons(cleaned, step)))
         steps.append(("documents kept", metrics.get("kept"), "kept", ""))
         for split, use in SPLIT_USES.items():
             size = metrics.get(f"{split}_bytes")
             note = f"{_short(size)}B of text" if size else ""
             steps.append((f"for {use}", metrics.get(f"{split}_documents"), "kept", note))
     return [FunnelStep(name, int(count), kind, note) for name, count, kind, note in steps if count is not None]
+
+
+def _reasons(cleaned: StageReport, step: str) -> str:
+    """Why a step dropped documents: the meaning of its only reason, or its reasons with their counts."""
+    rows = [r for r in _table(cleaned, "Dropped, by reason") if str(r["reason"]).partition(".")[0] == step]
+    if len(rows) == 1:
+        return str(rows[0].get("meaning", ""))
+    return "; ".join(f"{r['documents']:,} {str(r['reason']).partition('.')[2].replace('_', ' ')}" for r in rows)
 
 
 def _changed(params: Params) -> frozenset[str]:

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from model.errors import ConfigError
@@ -42,6 +42,13 @@ class Settings(BaseSettings):
         description="threads for tensor work; recorded with every model, since sums round differently",
     )
     workers: int = Field(2, ge=1, le=256, description="processes for work on documents; never changes a result")
+    shard_runner: Literal["processes", "serial", "dask", "ray"] = Field(
+        "processes", description="who works on documents; never changes a result (dask and ray are extras)"
+    )
+    cluster: str = Field("", description="address of a Dask or Ray cluster; empty starts one on this machine")
+    pii_key: SecretStr = Field(
+        SecretStr(""), description="secret behind hashed personal data (clean.pii with action hash); never recorded"
+    )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where tensors live")
     log_level: Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least level shown")
     log_format: Literal["text", "json"] = Field("text", description="form of log lines on standard error")

@@ -1,7 +1,8 @@
-"""Keeps stage ingest's dependencies in `dvc.yaml` in step with the local texts that `ingest.sources` names.
+"""Keeps dependencies in `dvc.yaml` in step with the local texts that `params.yaml` names.
 
-DVC notices a changed text only where the text is a dependency. Entries that come from `params.yaml` carry the
-comment `from ingest.sources`; all other entries are left alone.
+DVC notices a changed text only where the text is a dependency: sources of stage ingest, reference sets and benchmarks
+of stage clean. Entries that come from `params.yaml` carry the comment `from ingest.sources` or `from clean`; all other
+entries are left alone.
 """
 
 from __future__ import annotations
@@ -9,53 +10,64 @@ from __future__ import annotations
 import io
 import os
 from pathlib import Path
+from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedSeq
 
-from model.corpus.config import local_paths
+from model.corpus.config import compared_paths
+from model.corpus.sources import local_paths
 from model.files import write_text
 from tasks.params import Params
 
 MARK = "from ingest.sources"
+MARK_OF_STAGE = {"ingest": MARK, "clean": "from clean"}
 
 
 def sync_source_dependencies(root: Path, params: Params) -> list[str]:
-    """Add and remove the marked dependencies of stage ingest; return what was done, in words for people.
+    """Add and remove the marked dependencies of ingest and clean; return what was done, in words for people.
 
     A path that does not exist is left to the stage itself, which says so in one line of its own.
     """
     path = root / "dvc.yaml"
-    text = path.read_text(encoding="utf-8")
-    document = round_trip_yaml().load(text)
-    stage = document["stages"].get("ingest")
-    if stage is None:
-        return []
-    entries = stage.get("deps")
+    document = round_trip_yaml().load(path.read_text(encoding="utf-8"))
+    paths = {"ingest": local_paths(params.ingest), "clean": compared_paths(params.clean)}
+    told: list[str] = []
+    for stage, mark in MARK_OF_STAGE.items():
+        if stage in document["stages"]:
+            wanted = [_written(p) for p in paths[stage] if (root / p).exists()]
+            told += _sync(document["stages"][stage], stage, list(dict.fromkeys(wanted)), mark)
+    if told:
+        buffer = io.StringIO()
+        round_trip_yaml().dump(document, buffer)
+        write_text(path, buffer.getvalue())
+    return told
+
+
+def _sync(definition: Any, stage: str, wanted: list[str], mark: str) -> list[str]:
+    """Make the marked dependencies of one stage those that are wanted."""
+    entries = definition.get("deps")
     if not isinstance(entries, CommentedSeq):
         entries = CommentedSeq()
-    wanted = list(dict.fromkeys(_written(p) for p in local_paths(params.ingest) if (root / p).exists()))
-    marked = [str(entries[i]) for i in range(len(entries)) if _is_marked(entries, i)]
-    own = [str(entries[i]) for i in range(len(entries)) if not _is_marked(entries, i)]
+    marked = [str(entries[i]) for i in range(len(entries)) if _is_marked(entries, i, mark)]
+    own = [str(entries[i]) for i in range(len(entries)) if not _is_marked(entries, i, mark)]
     wanted = [p for p in wanted if p not in own]
     if marked == wanted:
         return []
     for index in reversed(range(len(entries))):
-        if _is_marked(entries, index):
+        if _is_marked(entries, index, mark):
             del entries[index]
     for entry in wanted:
         entries.append(entry)
-        entries.yaml_add_eol_comment(MARK, len(entries) - 1)
+        entries.yaml_add_eol_comment(mark, len(entries) - 1)
     if entries:
-        stage["deps"] = entries
+        definition["deps"] = entries
     else:
-        stage.pop("deps", None)
-    buffer = io.StringIO()
-    round_trip_yaml().dump(document, buffer)
-    write_text(path, buffer.getvalue())
+        definition.pop("deps", None)
+    why = mark.removeprefix("from ")
     return [
-        *(f"dvc.yaml: ingest now depends on {p} (ingest.sources)" for p in wanted if p not in marked),
-        *(f"dvc.yaml: ingest no longer depends on {p}" for p in marked if p not in wanted),
+        *(f"dvc.yaml: {stage} now depends on {p} ({why})" for p in wanted if p not in marked),
+        *(f"dvc.yaml: {stage} no longer depends on {p}" for p in marked if p not in wanted),
     ]
 
 
@@ -72,6 +84,6 @@ def _written(path: str) -> str:
     return Path(os.path.normpath(path)).as_posix()
 
 
-def _is_marked(entries: CommentedSeq, index: int) -> bool:
+def _is_marked(entries: CommentedSeq, index: int, mark: str) -> bool:
     tokens = entries.ca.items.get(index)
-    return bool(tokens and tokens[0] is not None and MARK in tokens[0].value)
+    return bool(tokens and tokens[0] is not None and mark in tokens[0].value)

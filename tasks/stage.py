@@ -8,7 +8,8 @@ function itself knows none of this: it takes a frozen config and paths and runs 
 
 Arguments are filled by name: `config` (the stage's section), the last name of every input folder (`raw`, `tokens`),
 `out` (the folder to fill), the last name of every kept folder (`checkpoints`), `journal`, and, where the function
-asks for them, `report_folder`, `reports` (the folder of all reports), `device`, `workers`, `params` (all sections).
+asks for them, `report_folder`, `reports` (the folder of all reports), `device`, `workers`, `runner` (who works on
+shards), `pii_key`, `root` (the workspace), `params` (all sections).
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from tasks.journal import Journal, open_journal
 from tasks.params import Params, read_params
 from tasks.report import StageReport, write_report
 from tasks.settings import Settings, read_settings, resolved_device
+from tasks.shard_runners import shard_runner
 
 
 def run_stage(name: str, root: Path = Path()) -> StageReport:
@@ -76,6 +78,8 @@ def _call(stage: Stage, root: Path, params: Params, settings: Settings, journal:
             "report_folder": report_folder,
             "reports": root / REPORTS,
             "workers": settings.workers,
+            "runner": shard_runner(settings.workers, settings),
+            "pii_key": settings.pii_key.get_secret_value().encode() or None,
             "params": params,
             "root": root,
             **{key: root / path for key, path in (stage.inputs | stage.kept).items()},

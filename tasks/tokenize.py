@@ -14,9 +14,11 @@ import numpy.typing as npt
 from model.corpus.documents import Document, count_documents, document_files, read_documents
 from model.dataset.config import TokenizeConfig
 from model.dataset.shards import ShardWriter, TokenDataset
-from model.dataset.statistics import SplitStatistics, document_length_rows, token_length_rows
+from model.dataset.statistics import SplitStatistics, document_length_rows, group_rows, token_length_rows
 from model.errors import CorpusError, IntegrityError
 from model.files import content_digest, sha256_file
+from model.randomness import numpy_generator
+from model.tokenizer.config import SubwordRegularizationConfig
 from model.tokenizer.tokenizer import Tokenizer
 from tasks.journal import Journal
 from tasks.report import StageReport
@@ -55,20 +57,34 @@ def tokenize(
     writers = {split: ShardWriter(out / split, opened, config.shard_tokens) for split in CONTEXTS}
     statistics = {split: SplitStatistics.empty(opened.vocab_size) for split in CONTEXTS}
     facts = chain.from_iterable(
-        encode_split(clean / split, opened, writers[split], statistics[split]) for split in CONTEXTS
+        encode_split(
+            clean / split,
+            opened,
+            writers[split],
+            statistics[split],
+            config.subword_regularization if split == "train" else None,
+        )
+        for split in CONTEXTS
     )
     summary = validate("tokens", _tables(facts, sum(counts.values()), journal), report_folder / "data_docs")
     profiles = {split: _profile(writer) for split, writer in writers.items()}
     for split, context in CONTEXTS.items():
         digest = content_digest({path.name: sha256_file(path) for path in document_files(clean / split)})
         journal.dataset(f"clean/{split}", clean / split, digest, context, profiles[split])
-    return _report(profiles, statistics, opened, summary.table())
+    groups = group_rows({split: writer.groups for split, writer in writers.items()})
+    return _report(profiles, statistics, opened, summary.table(), groups)
 
 
 def encode_split(
-    source: Path, tokenizer: Tokenizer, writer: ShardWriter, statistics: SplitStatistics
+    source: Path,
+    tokenizer: Tokenizer,
+    writer: ShardWriter,
+    statistics: SplitStatistics,
+    regularization: SubwordRegularizationConfig | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Encode the documents of a folder into a split as its facts are read, then compare a sample with the disk.
+
+    With `regularization` the documents follow once more for each of its passes, each time segmented at random.
 
     Yields:
         The facts of each document that the suite `tokens` judges.
@@ -83,10 +99,13 @@ def encode_split(
             for document, ids in zip(documents, encoded, strict=True):
                 text = document.text.encode("utf-8")
                 if writer.n_documents % CHECKED_EVERY == 0:
-                    sample[writer.n_documents] = document.id, hashlib.sha256(text).digest()
-                writer.append(ids, len(text))
+                    kept = tokenizer.normalized(document.text).encode("utf-8")
+                    sample[writer.n_documents] = document.id, hashlib.sha256(kept).digest()
+                writer.append(ids, len(text), document.source, document.language)
                 statistics.add(ids)
                 yield _facts(document.id, ids, len(text), tokenizer.vocab_size)
+        if regularization is not None:
+            append_passes(source, tokenizer, writer, statistics, regularization)
     dataset = TokenDataset(writer.folder)
     for index, (document_id, digest) in sample.items():
         if hashlib.sha256(tokenizer.decode_bytes(dataset.document(index).tolist())).digest() != digest:
@@ -94,6 +113,22 @@ def encode_split(
                 f"{writer.folder}: the tokens of document {document_id!r} decode to another text than its own; "
                 "check the disk and run the tokenizer stage again (tisslm run --from tokenizer)"
             )
+
+
+def append_passes(
+    source: Path,
+    tokenizer: Tokenizer,
+    writer: ShardWriter,
+    statistics: SplitStatistics,
+    config: SubwordRegularizationConfig,
+) -> None:
+    """Add the documents of a folder again, in other segmentations drawn from the seed, the pass and the id alone."""
+    for number in range(config.passes):
+        for document in read_documents(source):
+            generator = numpy_generator(config.seed, "subword regularization", number, document.id)
+            ids = tokenizer.sample_encode(document.text, generator, dropout=config.dropout, alpha=config.alpha)
+            writer.append(ids, len(document.text.encode("utf-8")), document.source, document.language)
+            statistics.add(ids)
 
 
 def _batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
@@ -152,6 +187,7 @@ def _report(
     statistics: Mapping[str, SplitStatistics],
     tokenizer: Tokenizer,
     expectations: list[dict[str, Any]],
+    groups: list[dict[str, Any]],
 ) -> StageReport:
     totals = {key: sum(profile[key] for profile in profiles.values()) for key in ("documents", "tokens", "bytes")}
     bytes_per_token = totals["bytes"] / totals["tokens"]
@@ -168,6 +204,7 @@ def _report(
         },
         tables={
             "Splits": [{"split": split, **profile} for split, profile in profiles.items()],
+            **({"Sources and languages": groups} if groups else {}),
             "Expectations": expectations,
         },
         facts={

@@ -50,6 +50,10 @@ def tokenizer(config: TokenizerConfig, clean: Path, out: Path, journal: Journal)
             "Longest tokens, with their uses in the validation split": longest_tokens(trained, shown.uses),
         },
         facts={
+            "kind": config.kind,
+            "pre_tokenization": [rule if isinstance(rule, str) else rule.regex for rule in config.pre_tokenization],
+            "normalization": list(config.normalization),
+            "engine": trained.engine.name,
             "digest": trained.digest,
             "special_tokens": trained.special_tokens,
             "measured_characters_per_split": MEASURED_CHARACTERS,

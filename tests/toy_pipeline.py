@@ -23,7 +23,7 @@ from tasks.workspace import initialise_workspace
 AFTER = {"ingest": [], "clean": ["ingest"], "tokenizer": ["clean"], "tokenize": ["clean"], "pretrain": ["tokenizer"]}
 FOLDERS = {"ingest": "raw", "clean": "clean", "tokenizer": "tokenizer", "tokenize": "tokens", "pretrain": "pretrained"}
 VOCABULARY, STEPS = Params().tokenizer.vocab_size, Params().pretrain.steps
-SECTIONS = (*AFTER, "evaluate", "quantize", "publish")
+SECTIONS = (*AFTER, "datasheet", "evaluate", "quantize", "publish")
 
 STAGE = """
 import json, os, pathlib, sys, time

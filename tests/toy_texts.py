@@ -26,7 +26,7 @@ def choices(words: str) -> list[str]:
 
 def toy_text(index: int, sentences: int = 24) -> str:
     """One text of about 2,000 characters, another for every index."""
-    draw = random.Random(f"toy corpus {index}")  # noqa: S311 - texts, not secrets
+    draw = random.Random(f"toy corpus {index}")
     name = "".join(draw.choice(choices(SYLLABLES)) for _ in range(3)).capitalize()
     paragraphs, lines = [f"The story of {name}, number {index}."], []
     for number in range(1, sentences + 1):

@@ -15,8 +15,30 @@ DIGEST_BYTES = 16
 
 
 def text_digest(text: str) -> bytes:
-    """16 bytes that stand for a text."""
-    return hashlib.sha256(text.encode("utf-8")).digest()[:DIGEST_BYTES]
+    """16 bytes that stand for a text; lone surrogates have their own."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:DIGEST_BYTES]
+
+
+def exact_first(digests: np.ndarray) -> np.ndarray:
+    """For each document the first one with the same text, for a whole corpus at once.
+
+    Args:
+        digests: (n,) S16, or (n, 2) uint64: the documents' digests in their order.
+
+    Returns:
+        (n,) int64: the index of the first equal digest; its own index where a document is the first.
+    """
+    import numpy as np
+
+    halves = np.ascontiguousarray(digests).view("<u8").reshape(-1, DIGEST_BYTES // 8)
+    if not len(halves):
+        return np.empty(0, np.int64)
+    order = np.lexsort((halves[:, 1], halves[:, 0]))  # stable: of equal digests the first comes first
+    is_new = np.ones(len(order), bool)
+    is_new[1:] = (halves[order[1:]] != halves[order[:-1]]).any(axis=1)
+    first = np.empty(len(order), np.int64)
+    first[order] = order[np.flatnonzero(is_new)][np.cumsum(is_new) - 1]
+    return first
 
 
 class DigestSet:

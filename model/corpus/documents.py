@@ -6,8 +6,9 @@ time stamps.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import astuple, dataclass, fields
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -44,6 +45,7 @@ class Document:
 
 
 COLUMNS = tuple(field.name for field in fields(Document))
+_values = attrgetter(*COLUMNS)
 
 
 def schema() -> pa.Schema:
@@ -104,7 +106,7 @@ class DocumentWriter:
                 use_dictionary=["source", "language"],
                 write_statistics=False,
             )
-        columns = zip(*(astuple(row) for row in self._rows), strict=True) if self._rows else [()] * len(COLUMNS)
+        columns = zip(*map(_values, self._rows), strict=True) if self._rows else [()] * len(COLUMNS)
         arrays = [pa.array(column, pa.string()) for column in columns]
         self._writer.write_batch(pa.record_batch(arrays, schema=schema()))
         self._rows, self._row_characters = [], 0
@@ -153,19 +155,40 @@ def read_documents(folder: Path) -> Iterator[Document]:
     Raises:
         IntegrityError: There are no files, or one is not a Parquet file of documents.
     """
+    for path in document_files(folder):
+        yield from read_document_file(path)
+
+
+def read_document_file(path: Path, row_groups: Sequence[int] | None = None) -> Iterator[Document]:
+    """The documents of one file, or of some of its row groups; see `read_documents`."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    for path in document_files(folder):
-        try:
-            with pq.ParquetFile(path) as file:
-                for batch in file.iter_batches(batch_size=64, columns=list(COLUMNS), use_threads=False):
-                    yield from map(Document, *(column.to_pylist() for column in batch.columns))
-        except (pa.ArrowException, KeyError) as error:
-            raise IntegrityError(
-                f"{path}: not a Parquet file of documents ({' '.join(str(error).split())[:200]}); rebuild it with "
-                "`tisslm run`"
-            ) from error
+    try:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(
+                batch_size=64, row_groups=row_groups, columns=list(COLUMNS), use_threads=False
+            ):
+                yield from map(Document, *(column.to_pylist() for column in batch.columns))
+    except (pa.ArrowException, KeyError) as error:
+        raise IntegrityError(
+            f"{path}: not a Parquet file of documents ({' '.join(str(error).split())[:200]}); rebuild it with "
+            "`tisslm run`"
+        ) from error
+
+
+def document_batches(documents: Iterable[Document], characters: int, most: int) -> Iterator[list[Document]]:
+    """Documents in lists of about `characters` in all and at most `most` of them."""
+    batch: list[Document] = []
+    size = 0
+    for document in documents:
+        batch.append(document)
+        size += len(document.text)
+        if size >= characters or len(batch) == most:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def read_texts(folder: Path) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 EXACT_BITS = 6
 
@@ -29,6 +30,27 @@ class Lengths:
         self.count += 1
         shift = max(length.bit_length() - EXACT_BITS, 0)
         self._classes[length >> shift << shift] += 1
+
+    def merge(self, other: Lengths) -> None:
+        """Add all lengths that another has counted."""
+        if other.count:
+            self.smallest = min(self.smallest, other.smallest) if self.count else other.smallest
+            self.largest = max(self.largest, other.largest)
+            self.count += other.count
+            self._classes.update(other._classes)
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything counted, as JSON; see `from_json`."""
+        return {"smallest": self.smallest, "largest": self.largest, "classes": sorted(self._classes.items())}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Lengths:
+        """What `to_json` gave, back as it was."""
+        lengths = cls()
+        lengths._classes = Counter({int(start): int(n) for start, n in values["classes"]})
+        lengths.count = lengths._classes.total()
+        lengths.smallest, lengths.largest = values["smallest"], values["largest"]
+        return lengths
 
     def quantile(self, share: float) -> int:
         """The length that `share` of all lengths do not exceed, at most 3.2 % too small; 0 without any."""

@@ -1,19 +1,18 @@
-"""The files of an installed package, and the table of facts that may lie beside them."""
+"""The files of an installed package."""
 
 from __future__ import annotations
 
-import csv
 import importlib
 import importlib.metadata
 import importlib.resources
-import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import BinaryIO, cast
 
-from model.corpus.config import PackageMetadata, PackageSource
 from model.corpus.glob import matches
 from model.corpus.readers.source_file import SourceFile
+from model.corpus.sources import PackageSource
 from model.errors import CorpusError
 
 
@@ -38,28 +37,23 @@ def package_version(source: PackageSource) -> str:
         return ""
 
 
-def package_metadata(source: PackageSource) -> dict[str, dict[str, str]]:
-    """The rows of the source's table by their key; no table gives no rows.
+def package_opener(source: PackageSource, name: str) -> Callable[[], BinaryIO]:
+    """How to open a file that `package_files` has named.
 
     Raises:
-        CorpusError: The table is not there, or lacks the key or date column.
+        CorpusError: The package is not installed, or holds no such resource.
     """
-    if source.metadata is None:
-        return {}
-    table: PackageMetadata = source.metadata
-    try:
-        text = _resource(source, table.resource).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise CorpusError(f"{source.package}/{table.resource}: cannot be read as UTF-8 CSV: {error}") from error
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    columns = list(reader.fieldnames or [])
-    for column in (table.key, table.created):
-        if column is not None and column not in columns:
-            raise CorpusError(
-                f"{source.package}/{table.resource}: no column {column!r}, expected by ingest.sources; "
-                f"columns found: {', '.join(columns[:20])}"
-            )
-    return {row[table.key]: {k: v for k, v in row.items() if isinstance(k, str) and v} for row in reader}
+    top = _resource(source, source.resource)
+    return _opener(top if top.is_file() else top.joinpath(*name.split("/")))
+
+
+def package_table(source: PackageSource, resource: str) -> Callable[[], BinaryIO]:
+    """How to open a table inside the package.
+
+    Raises:
+        CorpusError: The package is not installed, or holds no such resource.
+    """
+    return _opener(_resource(source, resource))
 
 
 def _resource(source: PackageSource, resource: str) -> Traversable:
@@ -88,8 +82,13 @@ def _walk(source: PackageSource, folder: Traversable, prefix: str) -> Iterator[S
         yield from _walk(source, entry, f"{prefix}{entry.name}/")
 
 
-def _source_file(source: PackageSource, entry: Traversable, name: str) -> SourceFile:
-    def open_bytes() -> BinaryIO:
-        return cast(BinaryIO, entry.open("rb"))
+def _opener(entry: Traversable) -> Callable[[], BinaryIO]:
+    return lambda: cast(BinaryIO, entry.open("rb"))
 
-    return SourceFile(name, open_bytes, source.encoding, source.text_field)
+
+def _source_file(source: PackageSource, entry: Traversable, name: str) -> SourceFile:
+    version, size = package_version(source), 0
+    if isinstance(entry, Path):
+        status = entry.stat()
+        version, size = f"{version} {status.st_mtime_ns}", status.st_size
+    return SourceFile(name, _opener(entry), source.encoding, source.text_field, size=size, version=version)

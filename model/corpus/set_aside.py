@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
+from typing import Any
 
 KEPT_ROWS = 10_000
 
@@ -81,6 +82,30 @@ class Quarantine:
         """Count a line or row, or the unreadable rest of a file."""
         self.records_by_reason[item.reason] += 1
         self._keep(item)
+
+    def merge(self, other: Quarantine) -> None:
+        """Add everything that another pass, over the files that follow, has set aside."""
+        self.files += other.files
+        self.files_read += other.files_read
+        self.files_by_reason.update(other.files_by_reason)
+        self.records_by_reason.update(other.records_by_reason)
+        self.rows.extend(other.rows[: KEPT_ROWS - len(self.rows)])
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything counted, as JSON; see `from_json`."""
+        return {
+            "files": self.files,
+            "files_read": self.files_read,
+            "files_by_reason": dict(self.files_by_reason),
+            "records_by_reason": dict(self.records_by_reason),
+            "rows": [list(astuple(row)) for row in self.rows],
+        }
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Quarantine:
+        """What `to_json` gave, back as it was."""
+        counters = {name: Counter(values[name]) for name in ("files_by_reason", "records_by_reason")}
+        return cls(**{**values, **counters, "rows": [SetAside(*row) for row in values["rows"]]})
 
     def _keep(self, item: SetAside) -> None:
         if len(self.rows) < KEPT_ROWS:

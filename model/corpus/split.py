@@ -1,6 +1,7 @@
-"""Train, validation and test by a stable hash of each document's id: neither order nor neighbours matter.
+"""Train, validation and test: by a stable hash of each document's id, or by its date (`split_by_time.py`).
 
-Adding or removing documents moves no other document to another split.
+By hash neither order nor neighbours matter: adding or removing documents moves no other document to another split.
+Documents of one cluster of near-duplicates are given one key, so a cluster never lies on two sides.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import math
 
 from model.corpus.config import CleanConfig
 from model.corpus.selection import stable_hash
+from model.corpus.split_by_time import Boundaries
 from model.errors import CorpusError
 
 SPLITS = ("train", "validation", "test")
@@ -28,16 +30,31 @@ def split_of(position: float, test_fraction: float, validation_fraction: float) 
 
 
 class Splitter:
-    """Assigns documents to splits and can say, if one stays empty, which setting would fill it."""
+    """Assigns documents to splits and can say, if one stays empty, which setting would fill it.
 
-    def __init__(self, config: CleanConfig) -> None:
+    Args:
+        config: Fractions and seed.
+        boundaries: Where time is cut, from `find_boundaries`; None splits by hash.
+    """
+
+    def __init__(self, config: CleanConfig, boundaries: Boundaries | None = None) -> None:
         self._config = config
+        self._boundaries = boundaries
         self._smallest = dict.fromkeys(SPLITS, math.inf)
         self.documents = dict.fromkeys(SPLITS, 0)
 
-    def split(self, name: str) -> str:
-        """The split of the document with this id."""
+    def split(self, name: str, created: str = "") -> str:
+        """The split of a document.
+
+        Args:
+            name: Its id, or the id of the first document of its cluster of near-duplicates.
+            created: Its date, or the earliest of its cluster; only a split by time looks at it.
+        """
         config = self._config
+        if self._boundaries is not None:
+            split = self._boundaries.split(created)
+            self.documents[split] += 1
+            return split
         position = split_position(name, config.split_seed)
         split = split_of(position, config.test_fraction, config.validation_fraction)
         self.documents[split] += 1
@@ -61,6 +78,8 @@ class Splitter:
 
     def _advice(self, split: str) -> str:
         config, smallest = self._config, self._smallest
+        if self._boundaries is not None:
+            return "set clean.split: hash, or give documents other dates; "
         if split == "train":
             return "lower clean.test_fraction and clean.validation_fraction; "
         if split == "test":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from model.corpus.documents import Document
 from model.corpus.lengths import Lengths
@@ -37,6 +38,23 @@ class GroupStatistics:
         self.words += n_words
         self.lengths.add(len(text))
 
+    def merge(self, other: GroupStatistics) -> None:
+        """Add all documents that another has counted."""
+        self.characters += other.characters
+        self.n_bytes += other.n_bytes
+        self.words += other.words
+        self.lengths.merge(other.lengths)
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything counted, as JSON; see `from_json`."""
+        sums = {"characters": self.characters, "n_bytes": self.n_bytes, "words": self.words}
+        return {**sums, "lengths": self.lengths.to_json()}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> GroupStatistics:
+        """What `to_json` gave, back as it was."""
+        return cls(**{**values, "lengths": Lengths.from_json(values["lengths"])})
+
     def row(self) -> dict[str, int]:
         """The figures as one row of a table."""
         return {
@@ -54,25 +72,65 @@ class GroupStatistics:
 
 
 class CorpusStatistics:
-    """Statistics for each split and each source; vocabularies for each split and for all of it."""
+    """Statistics for each split, source and language; vocabularies for each split and for all of it."""
 
     def __init__(self) -> None:
         self.splits: dict[str, GroupStatistics] = {}
         self.sources: dict[str, GroupStatistics] = {}
+        self.languages: dict[str, GroupStatistics] = {}
         self.words: dict[str, WordCounts] = {}
 
     def add(self, document: Document, split: str) -> None:
         """Add one document of a split."""
         words = words_of(document.text)
-        self.splits.setdefault(split, GroupStatistics()).add(document.text, len(words))
-        self.sources.setdefault(document.source, GroupStatistics()).add(document.text, len(words))
+        for groups, name in (
+            (self.splits, split),
+            (self.sources, document.source),
+            (self.languages, document.language),
+        ):
+            groups.setdefault(name, GroupStatistics()).add(document.text, len(words))
         self.words.setdefault(split, WordCounts()).add(words)
+
+    def merge(self, other: CorpusStatistics) -> None:
+        """Add all documents that another has counted."""
+        for own, others in (
+            (self.splits, other.splits),
+            (self.sources, other.sources),
+            (self.languages, other.languages),
+        ):
+            for name, group in others.items():
+                own.setdefault(name, GroupStatistics()).merge(group)
+        for split, words in other.words.items():
+            self.words.setdefault(split, WordCounts()).merge(words)
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything counted, as JSON; see `from_json`."""
+        groups = {"splits": self.splits, "sources": self.sources, "languages": self.languages}
+        tables = {kind: {name: group.to_json() for name, group in table.items()} for kind, table in groups.items()}
+        return {**tables, "words": {split: words.to_json() for split, words in self.words.items()}}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> CorpusStatistics:
+        """What `to_json` gave, back as it was."""
+        statistics = cls()
+        for kind in ("splits", "sources", "languages"):
+            groups = {name: GroupStatistics.from_json(group) for name, group in values[kind].items()}
+            setattr(statistics, kind, groups)
+        statistics.words = {split: WordCounts.from_json(words) for split, words in values["words"].items()}
+        return statistics
 
     def all_words(self) -> WordCounts:
         """The words of all splits together."""
         merged = WordCounts()
         for counts in self.words.values():
             merged.merge(counts)
+        return merged
+
+    def all_lengths(self) -> Lengths:
+        """The lengths of all splits together."""
+        merged = Lengths()
+        for group in self.splits.values():
+            merged.merge(group.lengths)
         return merged
 
     def split_rows(self) -> list[dict[str, str | int]]:
@@ -85,6 +143,10 @@ class CorpusStatistics:
     def source_rows(self) -> list[dict[str, str | int]]:
         """One row for each source."""
         return [{"source": name, **group.row()} for name, group in self.sources.items()]
+
+    def language_rows(self) -> list[dict[str, str | int]]:
+        """One row for each language tag."""
+        return [{"language": name, **group.row()} for name, group in self.languages.items()]
 
     def length_rows(self) -> list[dict[str, str | int]]:
         """The histogram of document lengths: classes from 2^k to below 2^(k+1) characters, for each split."""

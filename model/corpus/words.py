@@ -6,10 +6,12 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 WORD = re.compile(r"\w+")
 MOST_COUNTED = 200_000
 SAMPLE_SIZE = 65_536
+WORDS_AT_ONCE = 100_000
 
 
 def words_of(text: str) -> list[str]:
@@ -27,8 +29,9 @@ class WordCounts:
 
     def __init__(self, most_counted: int = MOST_COUNTED, sample_size: int = SAMPLE_SIZE) -> None:
         self.total = 0
-        self.is_exact = True
+        self._is_exact = True
         self._counts: Counter[str] = Counter()
+        self._waiting: list[str] = []
         self._most_counted = most_counted
         self._sample_size = sample_size
         self._sample: set[int] = set()
@@ -37,35 +40,76 @@ class WordCounts:
     def add(self, words: list[str]) -> None:
         """Count the words of one text."""
         self.total += len(words)
-        self._add(Counter(words))
+        self._waiting += words
+        if len(self._waiting) >= WORDS_AT_ONCE:
+            self._settle()
 
     def merge(self, other: WordCounts) -> None:
         """Add all that another counter has counted."""
+        self._settle()
+        other._settle()
         self.total += other.total
-        self.is_exact = self.is_exact and other.is_exact
+        self._is_exact = self._is_exact and other._is_exact
         self._zero_bits = max(self._zero_bits, other._zero_bits)
         self._sample = {h for h in self._sample | other._sample if not h & self._mask}
         self._add(other._counts)
 
+    def to_json(self) -> dict[str, Any]:
+        """Everything counted, as JSON; see `from_json`."""
+        self._settle()
+        return {
+            "total": self.total,
+            "is_exact": self.is_exact,
+            "counts": dict(sorted(self._counts.items())),
+            "sample": sorted(self._sample),
+            "zero_bits": self._zero_bits,
+        }
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> WordCounts:
+        """What `to_json` gave, back as it was."""
+        words = cls()
+        words.total, words._is_exact = values["total"], values["is_exact"]
+        words._counts, words._sample = Counter(values["counts"]), set(values["sample"])
+        words._zero_bits = values["zero_bits"]
+        return words
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether every word is in the table still, with its true count."""
+        self._settle()
+        return self._is_exact
+
     @property
     def vocabulary(self) -> int:
         """How many different words there are; an estimate once `is_exact` is false."""
+        self._settle()
         return len(self._counts) if self.is_exact else len(self._sample) << self._zero_bits
 
     def most_common(self, n: int) -> list[tuple[str, int]]:
         """The `n` most frequent words with their counts, ties in alphabetical order."""
+        self._settle()
+        return self._most_common(n)
+
+    def _most_common(self, n: int) -> list[tuple[str, int]]:
         return sorted(self._counts.items(), key=lambda item: (-item[1], item[0]))[:n]
 
     @property
     def _mask(self) -> int:
         return (1 << self._zero_bits) - 1
 
+    def _settle(self) -> None:
+        """Count the words that wait; many texts at once, since every different word costs a look at the sample."""
+        if self._waiting:
+            waiting, self._waiting = self._waiting, []
+            self._add(Counter(waiting))
+
     def _add(self, counts: Counter[str]) -> None:
         self._sample_new(counts)
         self._counts.update(counts)
         if len(self._counts) > self._most_counted:
-            self.is_exact = False
-            self._counts = Counter(dict(self.most_common(self._most_counted // 2)))
+            self._is_exact = False
+            self._counts = Counter(dict(self._most_common(self._most_counted // 2)))
 
     def _sample_new(self, counts: Counter[str]) -> None:
         known, mask, crc32 = self._counts, self._mask, zlib.crc32

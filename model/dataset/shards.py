@@ -5,12 +5,14 @@ Every document is `<|endoftext|>` followed by the ids of its text. Layout of a s
     tokens-00000.bin ...   uint16 or uint32, each `shard_tokens` long but the last; documents may cross shards
     offsets.bin            uint64, n_documents + 1: where each document starts in the flat stream
     document_bytes.bin     uint64, n_documents: UTF-8 bytes of each document's text
-    meta.json              dtype, counts, the tokenizer's digest, the shards; written last
+    groups.bin             uint32, n_documents: which of the groups in meta.json each document belongs to (optional)
+    meta.json              dtype, counts, the tokenizer's digest, the shards, the groups; written last
 """
 
 from __future__ import annotations
 
 import bisect
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -18,6 +20,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from model.dataset.groups import ALL, GROUPS, Group, GroupIds, read_groups
 from model.errors import CorpusError, IntegrityError, TokenizerError
 from model.files import read_json, storage_errors, write_json
 from model.tokenizer.tokenizer import Tokenizer
@@ -48,12 +51,14 @@ class ShardWriter:
         self._tokenizer = tokenizer
         self._shards: list[dict[str, Any]] = []
         self._shard: BinaryIO | None = None
+        self._group_ids = GroupIds()
 
     def __enter__(self) -> ShardWriter:
         with storage_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             self._offsets = open(self.folder / OFFSETS, "wb")
             self._document_bytes = open(self.folder / DOCUMENT_BYTES, "wb")
+            self._groups = open(self.folder / GROUPS, "wb")
             self._offsets.write(np.array([0], COUNTS).tobytes())
         return self
 
@@ -61,14 +66,22 @@ class ShardWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with storage_errors(self.folder):
-            for file in (self._shard, self._offsets, self._document_bytes):
+            for file in (self._shard, self._offsets, self._document_bytes, self._groups):
                 if file is not None:
                     file.close()
+            if not self._group_ids.named:
+                (self.folder / GROUPS).unlink()
             if kind is None:
                 write_json(self.folder / META, self._meta())
 
-    def append(self, text_ids: npt.ArrayLike, n_bytes: int) -> None:
+    def append(self, text_ids: npt.ArrayLike, n_bytes: int, source: str = "", language: str = "") -> None:
         """Add a document: the ids of its text, without `<|endoftext|>`, and the UTF-8 bytes of that text.
+
+        Args:
+            text_ids: (length,) integers.
+            n_bytes: UTF-8 bytes.
+            source: Name of its source; with the language it makes the group that mixtures draw by.
+            language: Its language tag.
 
         Raises:
             TokenizerError: An id is not in the tokenizer's vocabulary.
@@ -87,6 +100,12 @@ class ShardWriter:
             self.n_bytes += n_bytes
             self._offsets.write(np.array([self.n_tokens], COUNTS).tobytes())
             self._document_bytes.write(np.array([n_bytes], COUNTS).tobytes())
+            self._groups.write(self._group_ids.add(source, language, len(ids) + 1, n_bytes))
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """Sources and languages of the documents so far, with their sizes."""
+        return self._group_ids.groups()
 
     def _write(self, ids: npt.NDArray[Any]) -> None:
         written = 0
@@ -107,6 +126,7 @@ class ShardWriter:
         self._shard = open(self.folder / name, "wb")  # noqa: SIM115 (closed by the next shard or __exit__)
 
     def _meta(self) -> dict[str, Any]:
+        groups = {"groups": [asdict(group) for group in self.groups]} if self._group_ids.named else {}
         return {
             "dtype": self.dtype.name,
             "n_tokens": self.n_tokens,
@@ -115,6 +135,7 @@ class ShardWriter:
             "tokenizer_digest": self._tokenizer.digest,
             "vocab_size": self._tokenizer.vocab_size,
             "shards": self._shards,
+            **groups,
         }
 
 
@@ -127,6 +148,8 @@ class TokenDataset:
         n_bytes: UTF-8 bytes of all texts.
         tokenizer_digest: The digest of the tokenizer that made the ids.
         vocab_size: That tokenizer's number of ids.
+        groups: Source and language of the documents, with their sizes; one nameless group where nobody noted any.
+        document_groups: (n_documents,) which of them each document belongs to; None if there is one for all.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -149,6 +172,10 @@ class TokenDataset:
                 f"{folder}: shards hold {self._starts[-1]:,} tokens, documents end at {int(self.offsets[-1]):,}, "
                 f"expected {self.n_tokens:,} by {META}; {REMEDY}"
             )
+        self.groups: tuple[Group, ...] = read_groups(meta, folder / META, REMEDY)
+        self.document_groups = _map(folder / GROUPS, GroupIds.DTYPE, self.n_documents) if "groups" in meta else None
+        if self.groups == ALL:
+            self.groups = (Group("", "", self.n_documents, self.n_tokens, self.n_bytes),)
 
     @classmethod
     def open(cls, folder: Path, split: str) -> TokenDataset:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from model.dataset.groups import Group
 from model.tokenizer.statistics import token_lengths
 from model.tokenizer.tokenizer import Tokenizer
 
-Row = dict[str, float | int]
+Row = dict[str, Any]
 
 
 @dataclass
@@ -58,3 +59,27 @@ def document_length_rows(splits: Mapping[str, SplitStatistics]) -> list[Row]:
         {"at_least_tokens": 2**power, **{split: int(counts.documents[power]) for split, counts in splits.items()}}
         for power in range(int(filled[-1]) + 1 if len(filled) else 0)
     ]
+
+
+def group_rows(splits: Mapping[str, Iterable[Group]]) -> list[Row]:
+    """One row for each source and language over all splits, the largest first; none if there is only one.
+
+    `bytes_per_token` says how well the tokenizer fits a language: one with half of another's needs twice its tokens for
+    a text of as many bytes (Petrov et al. 2023, "Language Model Tokenizers Introduce Unfairness", arXiv:2305.15425).
+    """
+    rows: dict[tuple[str, str], Row] = {}
+    for split, groups in splits.items():
+        for group in groups:
+            row = rows.setdefault(
+                (group.source, group.language),
+                {"source": group.source, "language": group.language, "documents": 0, "bytes": 0, "tokens": 0}
+                | {f"{name}_tokens": 0 for name in splits},
+            )
+            row["documents"] += group.documents
+            row["bytes"] += group.bytes
+            row["tokens"] += group.tokens
+            row[f"{split}_tokens"] += group.tokens
+    if len(rows) < 2:
+        return []
+    filled = [row | {"bytes_per_token": round(row["bytes"] / max(1, row["tokens"]), 4)} for row in rows.values()]
+    return sorted(filled, key=lambda row: (-row["tokens"], row["source"], row["language"]))

@@ -89,6 +89,56 @@ def bits_plot(bars: Sequence[tuple[str, float]]) -> str:
         return _svg(figure, "bits")
 
 
+def lengths_plot(rows: Sequence[Mapping[str, Any]]) -> str:
+    """How many documents have which length, before and after cleaning.
+
+    Args:
+        rows: `from` (characters), `before`, `after`.
+    """
+    import matplotlib as mpl
+
+    with mpl.rc_context(STYLE):
+        figure, axes = _figure(3.0)
+        places = range(len(rows))
+        before, after = ([float(row[name]) for row in rows] for name in ("before", "after"))
+        axes.bar(places, before, width=0.9, color=PLACEHOLDERS["second"], label="before cleaning")
+        axes.bar(places, after, width=0.6, color=PLACEHOLDERS["accent"], label="after")
+        axes.set_xticks(places, [f"{int(row['from']):,}" for row in rows], rotation=45, ha="right")
+        axes.set_xlabel("characters in a document, from")
+        axes.set_ylabel("documents")
+        axes.grid(axis="y", linewidth=0.8)
+        axes.legend(loc="upper right")
+        return _svg(figure, "lengths")
+
+
+def mixture_plot(rows: Sequence[Mapping[str, Any]], most: int = 16) -> str:
+    """The share of each source and language in the corpus and in what training has seen; the largest of them.
+
+    Args:
+        rows: `source`, `language`, `share`, `seen` (fractions), the largest first.
+        most: How many are shown.
+    """
+    import matplotlib as mpl
+
+    with mpl.rc_context(STYLE):
+        shown = list(rows)[:most]
+        figure, axes = _figure(0.9 + 0.42 * len(shown))
+        places = range(len(shown))
+        for name, offset, color, label in (
+            ("share", -0.19, "second", "in the corpus"),
+            ("seen", 0.19, "accent", "seen in training"),
+        ):
+            values = [100 * float(row[name]) for row in shown]
+            axes.barh([p + offset for p in places], values, height=0.36, color=PLACEHOLDERS[color], label=label)
+        axes.set_yticks(list(places), [f"{row['source']} ({row['language']})" for row in shown])
+        axes.invert_yaxis()
+        axes.set_xlabel("share of the tokens (%)")
+        axes.tick_params(axis="y", length=0, labelcolor=PLACEHOLDERS["ink"])
+        axes.spines["left"].set_visible(False)
+        axes.legend(loc="lower right")
+        return _svg(figure, "mixture")
+
+
 def _figure(height: float) -> tuple[Figure, Axes]:
     from matplotlib.figure import Figure
 

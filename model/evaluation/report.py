@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from model.evaluation.plots import bits_plot, loss_plot
+from model.evaluation.plots import bits_plot, lengths_plot, loss_plot, mixture_plot
 from model.evaluation.tables import columns, number, setting
 
 Row = Mapping[str, Any]
@@ -50,11 +50,15 @@ class ReportFacts:
         summary: One sentence under it.
         figures: The main numbers, a handful.
         loss: Rows with `step`, `train_loss`, `validation_loss` (nats per token).
+        mixture: Rows with `source`, `language`, `share` of the corpus, `seen` of the training tokens, `epochs`.
+        validation_losses: Rows with `group` and `validation_loss`.
         bits_per_byte: Name and bits per byte of test text; the model first, then the baselines.
         splits: Rows of the held-out splits with their scores.
         worst_documents: Rows of the test documents that the model finds hardest.
         samples: `prompt`, `text`, `finish_reason`.
         funnel: From files to documents.
+        lengths: Rows with `from` (characters), `before`, `after`: documents of a length before and after cleaning.
+        data: More tables about the documents, by title.
         tokenizer: Rows, one for each split.
         tokenizer_notes: As `notes`, for the tokenizer's table.
         quantization: Rows, one for each kind of weights.
@@ -70,11 +74,15 @@ class ReportFacts:
     summary: str = ""
     figures: Sequence[Figure] = ()
     loss: Sequence[Row] = ()
+    mixture: Sequence[Row] = ()
+    validation_losses: Sequence[Row] = ()
     bits_per_byte: Sequence[tuple[str, float]] = ()
     splits: Sequence[Row] = ()
     worst_documents: Sequence[Row] = ()
     samples: Sequence[Mapping[str, str]] = ()
     funnel: Sequence[FunnelStep] = ()
+    lengths: Sequence[Row] = ()
+    data: Mapping[str, Sequence[Row]] = field(default_factory=dict)
     tokenizer: Sequence[Row] = ()
     tokenizer_notes: Sequence[str] = ()
     quantization: Sequence[Row] = ()
@@ -103,6 +111,8 @@ def render_report(facts: ReportFacts) -> str:
         facts=facts,
         loss_svg=Markup(loss_plot(facts.loss)) if facts.loss else "",  # noqa: S704  (our own drawing)
         bits_svg=Markup(bits_plot(facts.bits_per_byte)) if facts.bits_per_byte else "",  # noqa: S704
+        mixture_svg=Markup(mixture_plot(facts.mixture)) if facts.mixture else "",  # noqa: S704
+        lengths_svg=Markup(lengths_plot(facts.lengths)) if facts.lengths else "",  # noqa: S704
         funnel_total=max((step.count for step in facts.funnel), default=0) or 1,
         seconds_total=sum(row.get("seconds") or 0 for row in facts.stages) or 1,
     )

@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from model.errors import TokenizerError
 from model.files import sha256_text, write_bytes, write_json, write_text
-from model.tokenizer.pretokenization import pieces
 from model.tokenizer.special import CHAT_TEMPLATE, END_OF_TEXT, PAD, SPECIAL_TOKENS, TURN_END, TURN_START
+from model.tokenizer.spelling import byte_table
+
+if TYPE_CHECKING:
+    from model.tokenizer.engines.engine import EncodingEngine
+    from model.tokenizer.sampling import Sampler
 
 TOKENIZER_FILE = "tokenizer.json"
 TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
-CHARACTERS_AT_ONCE = 1_000_000
 
 Ids = npt.NDArray[np.uint32]
 
 
 class Tokenizer:
-    """A byte-level BPE tokenizer (Sennrich et al. 2016, arXiv:1508.07909; bytes as in GPT-2, Radford et al. 2019).
+    """A tokenizer that gives any text back: byte-level BPE, Unigram or WordPiece, characters, or bytes.
 
-    `encode` never recognises special tokens: the text `<|endoftext|>` becomes ordinary ids that decode to the same
+    `encode` never recognises control tokens: the text `<|endoftext|>` becomes ordinary ids that decode to the same
     text. (`transformers`, which opens the same files, does recognise them unless it is called with
     `split_special_tokens=True`.) A caller that wants a control token adds its id.
 
@@ -36,17 +40,23 @@ class Tokenizer:
         digest: sha256 of `tokenizer.json`; tokens remember it.
     """
 
-    def __init__(self, content: str, where: str = TOKENIZER_FILE) -> None:
+    def __init__(self, content: str, where: str = TOKENIZER_FILE, inner: Any | None = None) -> None:
         """Build from the text of a `tokenizer.json`; `where` names it in errors.
 
+        Args:
+            content: The text.
+            where: Its name.
+            inner: The `tokenizers.Tokenizer` that wrote the text, if it is at hand; it then belongs to this object.
+
         Raises:
-            TokenizerError: It is damaged, is not byte-level BPE, or lacks a special token.
+            TokenizerError: It is damaged, cannot spell every byte, or lacks a special token.
         """
         import tokenizers
 
         remedy = "restore the file or run the tokenizer stage again (tisslm run --from tokenizer)"
         try:
-            inner = tokenizers.Tokenizer.from_str(content)
+            inner = tokenizers.Tokenizer.from_str(content) if inner is None else inner
+            settings = json.loads(content)
         except Exception as error:  # tokenizers raises bare Exception
             raise TokenizerError(
                 f"{where}: not a tokenizer ({' '.join(str(error).split())[:120]}); {remedy}"
@@ -58,6 +68,8 @@ class Tokenizer:
             raise TokenizerError(
                 f"{where}: lacks the special token {missing[0]}, expected all of {' '.join(SPECIAL_TOKENS)}; {remedy}"
             )
+        added = settings.get("added_tokens") or []
+        special |= {token["content"]: token["id"] for token in added if token["special"]}
         inner.encode_special_tokens = True
         inner.no_padding()
         inner.no_truncation()
@@ -68,7 +80,23 @@ class Tokenizer:
         self.end_of_text_id = self.special_tokens[END_OF_TEXT]
         self.pad_id = self.special_tokens[PAD]
         self._inner = inner
-        self._bytes = _byte_table(inner, set(self.special_tokens.values()), self.vocab_size, where)
+        self._settings = settings
+        self._engine: EncodingEngine | None = None
+        self._sampler: Sampler | None = None
+        self._bytes = byte_table(settings, set(special.values()), self.vocab_size, where)
+
+    @property
+    def engine(self) -> EncodingEngine:
+        """What encodes: the fastest engine with the ids of the Hugging Face file, chosen at the first text."""
+        if self._engine is None:
+            from model.tokenizer.engines.engine import choose_engine
+
+            self._engine = choose_engine(self._settings, self._inner)
+        return self._engine
+
+    def __reduce__(self) -> tuple[type[Tokenizer], tuple[str]]:
+        """Pickled as its text."""
+        return Tokenizer, (self.content,)
 
     @classmethod
     def open(cls, folder: Path) -> Tokenizer:
@@ -107,26 +135,55 @@ class Tokenizer:
         Raises:
             TokenizerError: The text holds half of a surrogate pair, which is no character.
         """
-        return self.encode_batch([text])[0]
+        try:
+            ids: list[int] = self.engine.encode(text).tolist()
+        except (TypeError, UnicodeError) as error:
+            raise _explained([text], error) from error
+        return ids
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """The ids of each text; see `encode` and `encode_arrays`."""
         return [ids.tolist() for ids in self.encode_arrays(texts)]
 
     def encode_arrays(self, texts: Sequence[str]) -> list[Ids]:
-        """The ids of each text as (length,) uint32, on as many threads as `RAYON_NUM_THREADS` allows.
+        """The ids of each text as (length,) uint32.
 
-        Memory beside the result stays near 100 MB however long the texts are, as long as they hold words.
+        Memory beside the result stays near 100 MB however long the texts are, as long as they hold words (and the
+        rules are not `abc` or one's own, whose words may be anything).
         """
-        found: list[list[Ids]] = [[] for _ in texts]
         try:
-            for group in _groups(texts):
-                encodings = self._inner.encode_batch_fast([piece for _, piece in group], add_special_tokens=False)
-                for (index, _), encoding in zip(group, encodings, strict=True):
-                    found[index].append(np.array(encoding.ids, np.uint32))
-        except TypeError as error:
+            return self.engine.encode_batch(texts)
+        except (TypeError, UnicodeError) as error:
             raise _explained(texts, error) from error
-        return [parts[0] if len(parts) == 1 else np.concatenate(parts) for parts in found]
+
+    def normalized(self, text: str) -> str:
+        """What `decode` gives back for a text: the text itself, unless the tokenizer has a normalizer."""
+        normalizer = self._inner.normalizer
+        return text if normalizer is None else str(normalizer.normalize_str(text))
+
+    def sample_encode(
+        self, text: str, generator: np.random.Generator, *, dropout: float = 0.1, alpha: float = 0.2
+    ) -> Ids:
+        """The ids of a text in a random segmentation, for training only; `decode` gives the same text.
+
+        Args:
+            text: Any text.
+            generator: Source of the draws; the same state gives the same ids.
+            dropout: Kind `bpe`: probability that a possible merge is left out (BPE-dropout, Provilkov et al. 2020,
+                arXiv:1910.13267).
+            alpha: Kind `unigram`: exponent of the probabilities of the segmentations (Kudo 2018, arXiv:1804.10959).
+
+        Raises:
+            TokenizerError: The kind has only one segmentation (wordpiece, char, byte).
+        """
+        from model.tokenizer.sampling import sampler
+
+        if self._sampler is None:
+            self._sampler = sampler(self._settings, self._inner)
+        try:
+            return self._sampler.sample(text, generator, dropout=dropout, alpha=alpha)
+        except (TypeError, UnicodeError) as error:
+            raise _explained([text], error) from error
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids, special tokens left out; bytes that are not UTF-8 become U+FFFD."""
@@ -154,22 +211,7 @@ class Tokenizer:
         return self.decode_bytes([token_id])
 
 
-def _groups(texts: Sequence[str]) -> Iterator[list[tuple[int, str]]]:
-    """The texts' pieces with the number of their text, in order, about a million characters at a time."""
-    group: list[tuple[int, str]] = []
-    size = 0
-    for index, text in enumerate(texts):
-        for piece in pieces(text):
-            group.append((index, piece))
-            size += len(piece)
-            if size >= CHARACTERS_AT_ONCE:
-                yield group
-                group, size = [], 0
-    if group:
-        yield group
-
-
-def _explained(texts: Sequence[str], error: TypeError) -> Exception:
+def _explained(texts: Sequence[str], error: Exception) -> Exception:
     for index, text in enumerate(texts):
         try:
             text.encode("utf-8")
@@ -179,30 +221,6 @@ def _explained(texts: Sequence[str], error: TypeError) -> Exception:
                 "expected Unicode characters; clean the text first"
             )
     return error
-
-
-def _byte_table(inner: Any, special: set[int], vocab_size: int, where: str) -> list[bytes]:
-    """The bytes of every id, from the printable stand-ins that byte-level vocabularies use."""
-    byte_of = {stand_in: byte for byte, stand_in in _stand_ins().items()}
-    table: list[bytes] = []
-    for token_id in range(vocab_size):
-        token = inner.id_to_token(token_id)
-        if token is None or (token_id not in special and not set(token) <= byte_of.keys()):
-            raise TokenizerError(
-                f"{where}: id {token_id} is {token!r}, expected a token made of bytes; use a byte-level BPE tokenizer"
-            )
-        table.append(b"" if token_id in special else bytes(byte_of[character] for character in token))
-    if len({token for token in table if len(token) == 1}) < 256:
-        raise TokenizerError(f"{where}: lacks a token for some bytes; use a tokenizer with the full byte alphabet")
-    return table
-
-
-def _stand_ins() -> dict[int, str]:
-    """The printable character for every byte (`bytes_to_unicode` in github.com/openai/gpt-2, src/encoder.py)."""
-    printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
-    stand_ins = {byte: chr(byte) for byte in printable}
-    others = [byte for byte in range(256) if byte not in stand_ins]
-    return stand_ins | {byte: chr(256 + index) for index, byte in enumerate(others)}
 
 
 def copy_tokenizer(source: Path, target: Path) -> None:

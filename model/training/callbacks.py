@@ -14,9 +14,10 @@ from model.training.loop import TrainingRun
 from model.training.schedules import learning_rate
 from model.training.state import capture, model_tensors
 from model.training.step import StepResult
-from model.training.validation import validation_loss
+from model.training.validation import validation_loss, validation_losses_by
 
 LogFigures = Callable[[Mapping[str, float], int], None]
+LOGGED_GROUPS = 32
 ShowProgress = Callable[[TrainingRun, Mapping[str, float]], None]
 
 
@@ -48,9 +49,24 @@ class Logging:
             "tokens": float(run.tokens),
         }
         self.log(figures, run.step)
+        self._log_mixture(run)
         run.history.append({"step": run.step, **{key: float(f"{value:.6g}") for key, value in figures.items()}})
         self.show(run, {"loss": figures["train_loss"], "tokens_per_second": figures["tokens_per_second"]})
         self.losses, self.tokens, self.started = [], 0, time.monotonic()
+
+    def _log_mixture(self, run: TrainingRun) -> None:
+        """What has been seen of each source and language; of many, of the largest."""
+        realised = run.loader.realised()
+        if len(realised) < 2:
+            return
+        names = sorted(realised, key=lambda group: -group.tokens)[:LOGGED_GROUPS]
+        seen = {f"mixture/{group.key('source_language')}": realised[group] for group in names}
+        self.log(
+            {f"{name}/tokens": float(tokens) for name, (tokens, _) in seen.items()}
+            | {f"{name}/epochs": epochs for name, (_, epochs) in seen.items()},
+            run.step,
+        )
+        run.history.append({"step": run.step, "mixture": run.loader.tokens_by_group.tolist()})
 
 
 @dataclass
@@ -70,21 +86,40 @@ class Validation:
         del result
         if run.step % run.config.validate_every_steps and not run.done:
             return
-        loss = validation_loss(
-            run.model,
-            self.dataset,
-            max_tokens=run.config.validation_tokens,
-            batch_sequences=run.config.batch_sequences,
-        )
+        loss, by_group = self._losses(run)
         if not math.isfinite(loss):
             raise TrainingError(
                 f"step {run.step}: validation loss is {loss}; lower pretrain.learning_rate and run again"
             )
         self.log({"validation_loss": loss, "validation_perplexity": math.exp(min(loss, 700))}, run.step)
         run.history.append({"step": run.step, "validation_loss": float(f"{loss:.6g}")})
+        if by_group:
+            self.log({f"validation_loss/{name}": value for name, value in by_group.items()}, run.step)
+            rounded = {name: float(f"{value:.6g}") for name, value in by_group.items()}
+            run.history.append({"step": run.step, "validation_losses": rounded})
         if run.best_validation_loss is None or loss < run.best_validation_loss:
             run.best_validation_loss, run.best_step = loss, run.step
             self.manager.save_best(run.step, loss, {"model": model_tensors(run)}, {"tokens": run.tokens})
+
+    def _losses(self, run: TrainingRun) -> tuple[float, dict[str, float]]:
+        """The loss, and that of each source or language where they are told apart.
+
+        Then every group gets the same part of `validation_tokens`, and the loss is their mean by their size in the
+        split; the first tokens of the split would all be of its first source.
+        """
+        config = run.config
+        options = {"batch_sequences": config.batch_sequences, "borders": config.data.packing.borders}
+        by = config.data.validation_by
+        if by == "none":
+            tokens = config.validation_tokens
+            return validation_loss(run.model, self.dataset, max_tokens=tokens, **options), {}  # type: ignore[arg-type]
+        sizes: dict[str, int] = {}
+        for group in self.dataset.groups:
+            sizes[group.key(by)] = sizes.get(group.key(by), 0) + group.tokens
+        tokens = max(config.model.context_length, config.validation_tokens // len(sizes))
+        found = validation_losses_by(run.model, self.dataset, by, max_tokens=tokens, **options)  # type: ignore[arg-type]
+        total = sum(sizes[name] for name in found)
+        return sum(loss * sizes[name] for name, loss in found.items()) / max(1, total), found
 
 
 @dataclass

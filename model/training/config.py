@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from model.architecture.config import ModelConfig
 from model.configuration import StrictConfig, unit
+from model.dataset.config import DataConfig
 
 
 class LossConfig(StrictConfig):
@@ -29,6 +30,7 @@ class PretrainConfig(StrictConfig):
     """Everything that decides which weights come out of pretraining."""
 
     model: ModelConfig = Field(default_factory=ModelConfig, description="the network's shape")
+    data: DataConfig = Field(DataConfig(), description="what a batch is made of: mixture, packing, order")
     steps: int = Field(1200, ge=1, le=100_000_000, description="optimizer steps", json_schema_extra=unit("steps"))
     batch_sequences: int = Field(
         8,
@@ -86,4 +88,10 @@ class PretrainConfig(StrictConfig):
             raise ValueError(f"warmup_steps {self.warmup_steps} is more than steps {self.steps}; lower it")
         if self.model.vocab_size is not None:
             raise ValueError("model.vocab_size comes from the tokenizer; set tokenizer.vocab_size and remove it here")
+        for stage in self.data.stages:
+            if self.model.context_length % stage.context_length:
+                raise ValueError(
+                    f"data.stages: context_length {stage.context_length} does not divide model.context_length "
+                    f"{self.model.context_length}; choose one that does, so that every step has the same tokens"
+                )
         return self

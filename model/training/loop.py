@@ -12,7 +12,7 @@ from model.architecture.decoder import Decoder
 from model.dataset.loader import BatchLoader
 from model.randomness import derive_seed
 from model.training.config import PretrainConfig
-from model.training.schedules import learning_rate
+from model.training.schedules import context_length, learning_rate
 from model.training.step import StepResult, train_step
 
 
@@ -22,7 +22,7 @@ class TrainingRun:
 
     Attributes:
         step: Steps done.
-        tokens: Tokens seen.
+        tokens: Tokens seen, padding not counted.
         best_validation_loss: Least loss so far in nats per token, None before the first validation.
         best_step: Steps done when it was reached.
         history: Logged figures, one row per logged step.
@@ -63,19 +63,20 @@ def train(run: TrainingRun, callbacks: Sequence[Callback]) -> None:
     device = run.model.embedding.weight.device
     run.model.train()
     while not (run.done or run.stop):
-        inputs_BT, targets_BT = (tensor.to(device, non_blocking=True) for tensor in run.loader.next_batch())
+        batch = run.loader.draw().cut(context_length(run.config, run.step)).to(device)
         if run.config.model.dropout > 0:
             torch.manual_seed(derive_seed(run.config.seed, "dropout", run.step))
         result = train_step(
             run.model,
             run.optimizers,
-            inputs_BT,
-            targets_BT,
+            batch.inputs_BT,
+            batch.targets_BT,
             step=run.step + 1,
             learning_rate=learning_rate(run.config, run.step),
             clip_norm=run.config.clip_norm,
+            documents_BT=batch.documents_BT,
         )
         run.step += 1
-        run.tokens += inputs_BT.numel()
+        run.tokens = int(run.loader.tokens_by_group.sum())
         for callback in callbacks:
             callback.after_step(run, result)

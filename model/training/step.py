@@ -39,6 +39,7 @@ def train_step(
     step: int,
     learning_rate: float,
     clip_norm: float,
+    documents_BT: Tensor | None = None,
 ) -> StepResult:
     """Make one step; the weights are untouched when the loss or a gradient is not finite.
 
@@ -46,15 +47,16 @@ def train_step(
         model: In training mode.
         optimizers: See `build_optimizers`.
         inputs_BT: (batch, time) int64.
-        targets_BT: (batch, time) int64, the inputs one token on.
+        targets_BT: (batch, time) int64, the inputs one token on; negative ones are not counted.
         step: Number of the step, for the message.
         learning_rate: Of this step.
         clip_norm: Largest global norm of the gradient.
+        documents_BT: (batch, time) int64, where attention must not cross documents; see `Decoder.hidden`.
 
     Raises:
         TrainingError: The loss or the gradient is NaN or infinite.
     """
-    loss = next_token_loss(model.hidden(inputs_BT), model.head.weight, targets_BT)
+    loss = next_token_loss(model.hidden(inputs_BT, documents_BT=documents_BT), model.head.weight, targets_BT)
     loss.backward()
     norm = torch.nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
     result = StepResult(loss.item(), norm.item())

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import numpy as np
 import torch
 
 from model.architecture.decoder import Decoder
 from model.dataset.shards import TokenDataset
+from model.dataset.streams import Stream, WholeStream, documents_between, streams_by
+from model.dataset.windows import IGNORED
 from model.errors import TrainingError
 from model.training.objectives import next_token_loss
 
 
-def validation_loss(model: Decoder, dataset: TokenDataset, *, max_tokens: int, batch_sequences: int) -> float:
+def validation_loss(
+    model: Decoder, dataset: TokenDataset, *, max_tokens: int, batch_sequences: int, borders: str = "ignore"
+) -> float:
     """Mean loss over the first tokens of a split, every token once, in windows of the context length.
 
     Args:
@@ -18,6 +25,7 @@ def validation_loss(model: Decoder, dataset: TokenDataset, *, max_tokens: int, b
         dataset: The validation split.
         max_tokens: At most so many targets are looked at; the same ones at every call.
         batch_sequences: Windows at once.
+        borders: Whether attention and loss cross documents, as in training; see `PackingConfig`.
 
     Returns:
         Nats per token, averaged over tokens (not over batches).
@@ -25,26 +33,73 @@ def validation_loss(model: Decoder, dataset: TokenDataset, *, max_tokens: int, b
     Raises:
         TrainingError: The split has fewer than two tokens.
     """
-    length = model.config.context_length
-    n_targets = min(max_tokens, dataset.n_tokens - 1)
-    if n_targets < 1:
+    if min(max_tokens, dataset.n_tokens - 1) < 1:
         raise TrainingError(
             f"validation split: {dataset.n_tokens} tokens, expected at least 2; raise clean.validation_fraction"
         )
+    return _stream_loss(model, WholeStream(dataset), max_tokens, batch_sequences, borders)
+
+
+def validation_losses_by(
+    model: Decoder, dataset: TokenDataset, by: str, *, max_tokens: int, batch_sequences: int, borders: str
+) -> dict[str, float]:
+    """The same for each source or language of a split by itself; those with fewer than two tokens are left out.
+
+    Args:
+        model: As above.
+        dataset: As above.
+        by: `source`, `language` or `source_language`.
+        max_tokens: Targets of each.
+        batch_sequences: As above.
+        borders: As above.
+
+    Returns:
+        Nats per token by name.
+    """
+    streams = streams_by(dataset, lambda group: group.key(by))
+    return {
+        name: _stream_loss(model, stream, max_tokens, batch_sequences, borders)
+        for name, stream in streams.items()
+        if stream.n_tokens > 1
+    }
+
+
+def _stream_loss(model: Decoder, stream: Stream, max_tokens: int, batch_sequences: int, borders: str) -> float:
+    n_targets = min(max_tokens, stream.n_tokens - 1)
+    read = np.empty(n_targets + 1, np.int64)
+    stream.read_into(read, 0)
     device = model.embedding.weight.device
-    tokens = torch.from_numpy(dataset.read(0, n_targets + 1)).to(device)
-    whole = n_targets // length
-    groups = list(tokens[: whole * length].view(whole, length).split(batch_sequences)) if whole else []
-    targets = list(tokens[1 : whole * length + 1].view(whole, length).split(batch_sequences)) if whole else []
-    if n_targets % length:
-        groups.append(tokens[whole * length : n_targets][None])
-        targets.append(tokens[whole * length + 1 : n_targets + 1][None])
+    tokens = torch.from_numpy(read).to(device)
+    targets = tokens[1:].clone()
+    documents = None
+    if borders != "ignore":
+        sizes = documents_between(stream.starts, 0, n_targets + 1)[1]
+        of_token = torch.from_numpy(np.repeat(np.arange(len(sizes)), sizes)).to(device)
+        documents = of_token[:-1]
+        if borders == "block":
+            targets[of_token[1:] != of_token[:-1]] = IGNORED
+    length = model.config.context_length
     was_training = model.training
     model.eval()
-    total = 0.0
+    total, counted = 0.0, 0
     with torch.no_grad():
-        for inputs_BT, targets_BT in zip(groups, targets, strict=True):
-            loss = next_token_loss(model.hidden(inputs_BT), model.head.weight, targets_BT)
-            total += loss.item() * targets_BT.numel()
+        for part in _parts(n_targets, length, batch_sequences):
+            shape = (-1, min(length, part.stop - part.start))
+            inputs_BT, targets_BT = tokens[:-1][part].view(shape), targets[part].view(shape)
+            documents_BT = None if documents is None else documents[part].view(shape)
+            hidden_BTD = model.hidden(inputs_BT, documents_BT=documents_BT)
+            n_counted = int((targets_BT >= 0).sum())
+            total += next_token_loss(hidden_BTD, model.head.weight, targets_BT).item() * n_counted
+            counted += n_counted
     model.train(was_training)
-    return total / n_targets
+    return total / max(1, counted)
+
+
+def _parts(n_targets: int, length: int, batch_sequences: int) -> Iterator[slice]:
+    """Batches of whole windows, then what is left as one short window."""
+    whole = n_targets // length * length
+    step = batch_sequences * length
+    for start in range(0, whole, step):
+        yield slice(start, min(start + step, whole))
+    if n_targets > whole:
+        yield slice(whole, n_targets)

@@ -70,7 +70,7 @@ def _parse(entry: Any, settings: Mapping[str, Any], where: str) -> Expectation |
     for name in [*conditions, *(v[1:] for v in entry["kwargs"].values() if _is_reference(v))]:
         if name not in settings:
             raise ConfigError(f"{where}: no setting {name!r} in this stage; it has {', '.join(settings) or 'none'}")
-    if any(settings[name] != value for name, value in conditions.items()):
+    if any(settings[name] not in (value if isinstance(value, list) else [value]) for name, value in conditions.items()):
         return None
     kwargs = {k: settings[v[1:]] if _is_reference(v) else v for k, v in entry["kwargs"].items()}
     return Expectation(str(entry["type"]), kwargs, " ".join(str(entry["because"]).split()))

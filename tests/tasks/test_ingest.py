@@ -1,17 +1,21 @@
 """`ingest` reads every file or says why not; nothing is lost silently."""
 
+import gzip
 import json
 import os
 import shutil
 import tempfile
+import zipfile
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from model.corpus.config import IngestConfig
 from model.corpus.documents import read_documents
 from model.errors import CorpusError
 from model.files import files_below, sha256_file
+from model.randomness import python_generator
 from tasks.ingest import ingest
 from tasks.journal import NullJournal
 
@@ -69,6 +73,12 @@ def test_every_hostile_file_is_set_aside_with_its_reason(tmp_path, texts):
     (texts / "image.png").write_bytes(b"\x89PNG")
     (texts / "table.parquet").write_bytes(b"nothing")
     (texts / "lines.jsonl").write_text("{}\n{\n")
+    (texts / "table.csv").write_text("title,body\na,b\n")
+    (texts / "bomb.txt.gz").write_bytes(gzip.compress(b"a" * 50_000_000))
+    (texts / "cut.jsonl.zst").write_bytes(zstandard.compress(b'{"text": "x"}\n' * 1000)[:20])
+    (texts / "no.zip").write_bytes(b"nothing")
+    (texts / "page.html").write_text("<script>nothing to see</script>")
+    (texts / "mails.mbox").write_text("Dear Sir,\n")
     (texts / "link-out.txt").symlink_to(outside)
     (texts / "link-nowhere.txt").symlink_to(tmp_path / "nowhere")
     (texts / "loop.txt").symlink_to("loop.txt")
@@ -87,6 +97,12 @@ def test_every_hostile_file_is_set_aside_with_its_reason(tmp_path, texts):
         "image.png": "unknown_ending",
         "table.parquet": "broken_parquet",
         "lines.jsonl": "no_text",
+        "table.csv": "no_text",
+        "bomb.txt.gz": "bomb",
+        "cut.jsonl.zst": "broken_zst",
+        "no.zip": "broken_archive",
+        "page.html": "empty",
+        "mails.mbox": "broken_mbox",
         "link-out.txt": "link_outside",
         "link-nowhere.txt": "broken_link",
         "loop.txt": "broken_link",
@@ -96,15 +112,15 @@ def test_every_hostile_file_is_set_aside_with_its_reason(tmp_path, texts):
         "bad-\\udcff-name.txt": "file_name",
     }
     metrics = report.metrics
-    assert metrics["files"] == metrics["files_read"] + metrics["files_set_aside"] == 2 + 13
+    assert metrics["files"] == metrics["files_read"] + metrics["files_set_aside"] == 2 + 19
     assert metrics["records_set_aside"] == 2
-    assert len(report.series["set_aside"]) == 13 + 2
+    assert len(report.series["set_aside"]) == 19 + 2
 
 
 def test_files_that_may_not_be_read_are_set_aside(monkeypatch):
     folder = Path(tempfile.mkdtemp())
     try:
-        folder.chmod(0o755)
+        folder.chmod(0o777)  # the workspace takes .tisslm
         (folder / "texts" / "locked").mkdir(parents=True)
         (folder / "texts" / "locked" / "x.txt").write_text(STORY)
         (folder / "texts" / "good.txt").write_text(STORY)
@@ -169,10 +185,21 @@ def test_few_documents_are_chosen_the_same_way_whatever_the_order(tmp_path, text
 
 
 @pytest.mark.slow
-def test_two_hundred_megabytes_on_one_line_take_little_memory(tmp_path, texts, run_python):
-    with open(texts / "line.txt", "w") as file:
-        for _ in range(400):
-            file.write("word " * 100_000)
+@pytest.mark.parametrize("name", [f"line.{e}" for e in ("txt", "jsonl", "csv", "mbox", "txt.gz", "py", "zip")])
+def test_two_hundred_megabytes_on_one_line_take_little_memory(tmp_path, texts, run_python, name):
+    heads = {"line.jsonl": '{"text": "', "line.csv": 'text\n"', "line.mbox": "From a\n\n"}
+    path = texts / (name.removesuffix(".zip") + ".txt" if name.endswith(".zip") else name)
+    draw = python_generator(0)
+    words = [f"{draw.getrandbits(40):x} " for _ in range(20_000)]  # little enough alike that it is no bomb
+    with gzip.open(path, "wt", 1) if name.endswith(".gz") else open(path, "w") as file:
+        file.write(heads.get(name, ""))
+        n_characters = 0
+        while n_characters < 200_000_000:
+            n_characters += file.write("".join(draw.sample(words, 20_000)))
+    if name.endswith(".zip"):
+        with zipfile.ZipFile(texts / name, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+            archive.write(path, path.name)
+        path.unlink()
     done = run_python(
         "import pathlib\n"
         "from model.corpus.config import IngestConfig\n"
@@ -182,10 +209,11 @@ def test_two_hundred_megabytes_on_one_line_take_little_memory(tmp_path, texts, r
         "config = IngestConfig.model_validate({'sources': [{'path': 'texts'}]})\n"
         "report = ingest(config, root / 'raw', NullJournal(), root)\n"
         "from tasks.stage import peak_memory_bytes\n"
-        "print(report.metrics['characters'], peak_memory_bytes())\n"
+        "print(report.metrics['characters'], report.metrics['files'], peak_memory_bytes())\n"
     )
-    characters, peak_bytes = map(int, done.stdout.split())
-    assert characters == 200_000_000 + len(STORY)
+    characters, files, peak_bytes = map(int, done.stdout.split())
+    assert characters == (n_characters if ".txt" in path.name else 0) + len(STORY)
+    assert files == 2
     assert peak_bytes < 400_000_000
 
 

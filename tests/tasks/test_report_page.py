@@ -36,7 +36,10 @@ def test_funnel_goes_from_what_was_read_to_the_splits_and_adds_up(tmp_path):
         {"reason": "too_short", "documents": 3, "meaning": "fewer characters than min_characters"},
         {"reason": "duplicate", "documents": 1},
     ]
-    leave(tmp_path, "clean", {"documents": 10, "kept": 6, **splits}, tables={"Dropped, by reason": dropped})
+    steps = [("in", 10), ("too_short", 3), ("c4", 0), ("duplicate", 1), ("left", 6)]
+    waterfall = [{"step": step, "documents": n} for step, n in steps]
+    tables = {"Dropped, by reason": dropped, "Waterfall": waterfall}
+    leave(tmp_path, "clean", {"documents": 10, "kept": 6, **splits}, tables=tables)
 
     funnel = collect_report(tmp_path, Params()).funnel
 

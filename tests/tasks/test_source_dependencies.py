@@ -69,3 +69,16 @@ def test_a_path_that_does_not_exist_is_left_to_the_stage_and_an_entry_of_the_use
     (root / "model" / "corpus").mkdir()
     assert sync_source_dependencies(root, with_sources("model/corpus")) == []
     assert dependencies(root) == ["model/corpus", "tasks/ingest.py"]
+
+
+@pytest.mark.feature("CORP-19")
+def test_benchmarks_and_reference_sets_are_watched_by_stage_clean(root: Path) -> None:
+    with open(root / "dvc.yaml", "a", encoding="utf-8") as file:
+        file.write("  clean:\n    cmd: python -m tasks clean\n    deps:\n      - data/raw\n")
+    clean = {"contamination": {"benchmarks": [{"path": "texts"}]}, "deduplicate_against": [{"path": "more texts"}]}
+    told = sync_source_dependencies(root, Params.model_validate({"clean": clean}))
+    written = yaml.safe_load((root / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    assert written["clean"]["deps"] == ["data/raw", "more texts", "texts"]
+    assert told == ["dvc.yaml: clean now depends on more texts (clean)", "dvc.yaml: clean now depends on texts (clean)"]
+    assert sync_source_dependencies(root, Params()) != []
+    assert yaml.safe_load((root / "dvc.yaml").read_text(encoding="utf-8"))["stages"]["clean"]["deps"] == ["data/raw"]

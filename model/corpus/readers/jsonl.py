@@ -9,18 +9,28 @@ from typing import Any
 from model.corpus.readers.source_file import Record, RefusedRecord, SourceFile
 
 LONGEST_LINE_BYTES = 64 << 20
+SKIPPED_BYTES = 1 << 20
 
 
 def read_jsonl(file: SourceFile) -> Iterator[Record | RefusedRecord]:
-    """One record for each line that is a JSON object with text; blank lines are skipped."""
+    """One record for each line that is a JSON object with text; blank lines are skipped.
+
+    Of a file with `start` and `end`, the lines that begin between them, numbered as in the whole file.
+    """
     with file.open() as stream:
-        number = 0
-        while line := stream.readline(LONGEST_LINE_BYTES):
+        if file.start:
+            stream.seek(file.start)
+        number, at = file.first_line, file.start
+        while (file.end is None or at < file.end) and (line := stream.readline(LONGEST_LINE_BYTES)):
             number += 1
+            at += len(line)
             place = f"{number:08d}"
             if len(line) == LONGEST_LINE_BYTES and not line.endswith(b"\n"):
-                while (rest := stream.readline(LONGEST_LINE_BYTES)) and not rest.endswith(b"\n"):
-                    pass
+                del line
+                while rest := stream.readline(SKIPPED_BYTES):
+                    at += len(rest)
+                    if rest.endswith(b"\n"):
+                        break
                 detail = f"line {number:,}: longer than {LONGEST_LINE_BYTES:,} bytes"
                 yield RefusedRecord(place, "long_line", detail)
                 continue

@@ -16,12 +16,29 @@ class SourceFile:
         open: Opens its bytes.
         encoding: Encoding of text files.
         text_field: Field or column with the text, where files have fields.
+        size: Bytes, where they are known before the file is opened.
+        version: Changes when the file does: time of its last change, or an ETag.
+        fields: Facts about the file that all its documents get.
+        start: First byte to read; more than 0 only in files of lines.
+        end: Read lines that begin before this byte; None reads all.
+        first_line: Number of lines before `start`.
     """
 
     name: str
     open: Callable[[], BinaryIO]
     encoding: str = "utf-8"
     text_field: str = "text"
+    size: int = 0
+    version: str = ""
+    fields: dict[str, str] = field(default_factory=dict)
+    start: int = 0
+    end: int | None = None
+    first_line: int = 0
+
+    @property
+    def is_range(self) -> bool:
+        """Whether only some lines of the file are meant."""
+        return self.start > 0 or self.end is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,10 +18,21 @@ def read_text(file: SourceFile) -> Iterator[Record]:
     Raises:
         FileRefused: The file is empty, binary, or not in its encoding; nothing of it has been given out then.
     """
-    n_characters = sum(len(piece.strip()) for piece in decode_pieces(file))
+    check_text(file)
+    yield Record("", decode_pieces(file))
+
+
+def check_text(file: SourceFile) -> None:
+    """Look at every byte of a file.
+
+    Raises:
+        FileRefused: It is empty, binary, or not in its encoding.
+    """
+    n_characters = 0
+    for piece in decode_pieces(file):
+        n_characters += bool(piece) and not piece.isspace()
     if n_characters == 0:
         raise FileRefused("empty", "has no text in it")
-    yield Record("", decode_pieces(file))
 
 
 def decode_pieces(file: SourceFile) -> Iterator[str]:

@@ -1,15 +1,17 @@
 """Files of every kind become records; files that cannot are set aside with a reason that a person can act on."""
 
+import contextlib
 import io
 import json
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.corpus.readers.formats import reader_for
+from model.corpus.readers.compression import decompressed
+from model.corpus.readers.formats import READERS, reader_for
 from model.corpus.readers.source_file import Record, RefusedRecord, SourceFile
 from model.corpus.set_aside import FileRefused
 
@@ -72,7 +74,7 @@ def test_latin1_refusal_says_which_setting_helps():
 
 
 def test_unknown_ending_is_refused_with_the_known_ones():
-    with pytest.raises(FileRefused, match=r"'.pdf'; readable are .txt, .md, .jsonl, .parquet"):
+    with pytest.raises(FileRefused, match=r"'.pdf'; readable are .txt, .md, .*, and the archives .zip"):
         reader_for("x.pdf")
 
 
@@ -123,3 +125,24 @@ def test_file_that_is_not_parquet_is_refused(data):
     with pytest.raises(FileRefused) as refusal:
         read(data, "a.parquet")
     assert refusal.value.reason == "broken_parquet"
+
+
+SEEDS = [
+    b"text,a\n1,2\n", b'{"text": "x"}\n', b"From a\nSubject: b\n\nc", b"<html><p>x", b"PAR1", b"\x1f\x8b\x08",
+    b"\xff\xfe",
+]  # fmt: skip
+
+
+@settings(max_examples=300)
+@given(
+    st.lists(st.sampled_from(SEEDS) | st.binary(max_size=30), max_size=8).map(b"".join),
+    st.sampled_from([*READERS, ".py", ".txt.gz", ".jsonl.zst"]),
+)
+def test_no_bytes_make_a_reader_fail_in_another_way_than_by_refusing(data, ending):
+    name = f"a{ending}"
+    opened = decompressed(name, lambda: io.BytesIO(data))
+    with contextlib.suppress(FileRefused):
+        for record in reader_for(name)(SourceFile(name, opened)):
+            text = "".join(record.pieces) if isinstance(record, Record) else record.detail
+            assert text
+            assert "\n" not in getattr(record, "detail", "")

@@ -1,0 +1,1 @@
+"""Altered copies of training documents: synonyms, typing errors, masks, deletions, shuffles, back-translation."""

@@ -1,0 +1,1 @@
+"""Quality filters: each keeps a text, or drops it with a reason."""

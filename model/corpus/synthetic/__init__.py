@@ -1,0 +1,1 @@
+"""Synthetic tasks: questions whose answers a program can judge."""

@@ -1,0 +1,1 @@
+"""Optional side features, one value for each token: part of speech, sentiment, semantic cluster."""

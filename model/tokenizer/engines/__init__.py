@@ -1,0 +1,1 @@
+"""What makes the tokenizer fast: kernels that train it and engines that encode with it."""
