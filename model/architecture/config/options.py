@@ -19,10 +19,11 @@ class NormConfig(StrictConfig):
     """What keeps the residual stream at one size."""
 
     kind: Literal["rms", "layer", "layer_no_bias"] = Field(
-        "rms", description="RMSNorm, or LayerNorm with or without bias"
+        "rms", description="RMSNorm, or LayerNorm with or without bias: rms, layer, layer_no_bias"
     )
     placement: Literal["pre", "post", "sandwich"] = Field(
-        "pre", description="before a part, after the sum (2017), or before and after a part (Gemma 2)"
+        "pre",
+        description="before a part, after the sum (2017), or before and after a part (Gemma 2): pre, post, sandwich",
     )
     qk: Literal["none", "rms"] = Field("none", description="rms: queries and keys of each head are normalized (Qwen 3)")
 
@@ -75,10 +76,14 @@ class PositionConfig(StrictConfig):
 
     kind: Literal["rope", "learned", "sinusoidal", "alibi", "none"] = Field(
         "rope",
-        description="rotated queries and keys, an added table (learned or fixed), a bias by distance, or nothing",
+        description="rotated queries and keys, an added table (learned or fixed), a bias by distance, or nothing: "
+        "rope, learned, sinusoidal, alibi, none",
     )
     pattern: str = Field("P", description="layers with positions: P with, N without (rope and alibi)")
-    scaling: Scaling = Field(NoScaling(), description="of rotary positions, for a longer context than was trained")
+    scaling: Scaling = Field(
+        NoScaling(),
+        description="of rotary positions, for a longer context than was trained: none, linear, ntk, yarn, llama3",
+    )
 
 
 class AttentionConfig(StrictConfig):
@@ -96,7 +101,7 @@ class AttentionConfig(StrictConfig):
     block_summary: int = Field(
         8, ge=1, le=4096, description="B: last tokens of each earlier block seen", json_schema_extra=unit("tokens")
     )
-    bias: Literal["none", "qkv", "all"] = Field("none", description="biases of the projections")
+    bias: Literal["none", "qkv", "all"] = Field("none", description="biases of the projections: none, qkv, all")
     gate: Literal["none", "head", "feature"] = Field(
         "none", description="a sigmoid gate on the result, one number for each head or feature"
     )
@@ -110,7 +115,11 @@ class FeedForwardConfig(StrictConfig):
     kind: Literal[
         "swiglu", "geglu", "geglu_tanh", "glu", "relu", "relu2", "gelu", "gelu_tanh", "gelu_table", "silu",
         "conv1", "depthwise", "none",
-    ] = Field("swiglu", description="gated unit, plain activation, convolution, or none (Mamba)")  # fmt: skip
+    ] = Field(
+        "swiglu",
+        description="gated unit, plain activation, convolution, or none (Mamba): swiglu, geglu, geglu_tanh, glu, relu, "
+        "relu2, gelu, gelu_tanh, gelu_table, silu, conv1, depthwise, none",
+    )  # fmt: skip
     bias: bool = Field(False, description="biases of its projections")
     sparsity_loss: float = Field(
         0.0, ge=0, le=100, description="weight of the mean size of activations, which makes more of them zero; 0 is off"
@@ -138,7 +147,9 @@ class ExpertsConfig(StrictConfig):
 
     n_experts: int = Field(8, ge=1, le=1024, description="feed-forwards of width d_ff to choose from")
     top_k: int = Field(2, ge=1, le=1024, description="experts that a token goes through (on average: expert_choice)")
-    routing: Literal["top_k", "expert_choice"] = Field("top_k", description="tokens choose experts, or the reverse")
+    routing: Literal["top_k", "expert_choice"] = Field(
+        "top_k", description="tokens choose experts, or the reverse: top_k, expert_choice"
+    )
     capacity: float | None = Field(
         None, gt=0, le=1024, description="in training an expert takes at most this times its fair share; empty: all"
     )
@@ -158,7 +169,9 @@ class EmbeddingConfig(StrictConfig):
         (), max_length=8, description="adaptive: ids where a narrower cluster begins", json_schema_extra=unit("ids")
     )
     narrowing: int = Field(4, ge=2, le=16, description="adaptive: each cluster is so many times narrower")
-    scale: Literal["one", "sqrt_width"] = Field("one", description="what the vectors are multiplied by (Gemma: sqrt)")
+    scale: Literal["one", "sqrt_width"] = Field(
+        "one", description="what the vectors are multiplied by: one, sqrt_width (Gemma)"
+    )
     noise: float = Field(
         0.0, ge=0, le=100, description="NEFTune: uniform noise in training, times 1 / sqrt(tokens * d_model)"
     )
@@ -175,7 +188,7 @@ class InitializationConfig(StrictConfig):
     """The weights before the first step."""
 
     kind: Literal["gpt2", "normal", "kaiming", "xavier", "mup"] = Field(
-        "gpt2", description="normal with small residual projections; plain normal; by fan-in; by both fans; by width"
+        "gpt2", description="normal with small residual projections (gpt2), normal, kaiming, xavier, mup"
     )
     std: float = Field(0.02, gt=0, le=10, description="standard deviation (gpt2, normal; mup: at the base width)")
     base: MuPBase = Field(MuPBase(), description="mup: where widths scale from")
