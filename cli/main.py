@@ -11,6 +11,7 @@ import typer
 import cli.artifacts
 import cli.corpus
 import cli.generate
+import cli.model
 import cli.models
 import cli.params
 import cli.run
@@ -38,6 +39,7 @@ for group in (
     cli.run,
     cli.params,
     cli.generate,
+    cli.model,
     cli.models,
     cli.artifacts,
     cli.corpus,

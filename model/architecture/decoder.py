@@ -1,4 +1,4 @@
-"""The decoder: embedding, blocks, norm, head. Exactly Llama, see `ModelConfig` for the papers.
+"""The decoder: embedding, blocks, norm, head. Llama by default; `ModelConfig` swaps the parts.
 
 Shapes: B batch, T time (tokens), D d_model, V vocabulary.
 """
@@ -8,19 +8,25 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from model.architecture.attention import (
+from model.architecture.added_positions import ADDED_POSITIONS
+from model.architecture.block import build_block
+from model.architecture.config import ModelConfig
+from model.architecture.embedding import build_embedding, build_noise
+from model.architecture.head import build_final_norm, build_head, build_readout
+from model.architecture.initialization import initialize
+from model.architecture.inserts import TEXT_ALONE, Inserts
+from model.architecture.masks import (
     AttentionContext,
     KeyValueCache,
     attention_mask,
     document_borders,
     document_positions,
+    padded_positions,
 )
-from model.architecture.block import Block
-from model.architecture.config import ModelConfig
-from model.architecture.linear import Linear
-from model.architecture.norm import RMSNorm
 from model.architecture.position import rotary_table
 from model.errors import ConfigError
+
+__all__ = ["Decoder", "initialize"]
 
 
 class Decoder(nn.Module):
@@ -33,19 +39,27 @@ class Decoder(nn.Module):
         compute_dtype: Type of the residual stream and the matrix products; None is the weights' own type.
 
     Raises:
-        ConfigError: `vocab_size` is not set.
+        ConfigError: `vocab_size` is not set, or does not fit.
     """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         if config.vocab_size is None:
             raise ConfigError("pretrain.model.vocab_size: not set; it comes from the tokenizer")
+        if config.embedding.cutoffs and config.embedding.cutoffs[-1] >= config.vocab_size:
+            raise ConfigError(
+                f"pretrain.model.embedding.cutoffs: {config.embedding.cutoffs[-1]} is not below the vocabulary's "
+                f"{config.vocab_size} tokens; lower it"
+            )
         self.config = config
-        self.embedding = nn.Embedding(config.vocab_size, config.d_model)
+        self.embedding = build_embedding(config)
+        self.added_positions = ADDED_POSITIONS[config.position.kind](config)
+        self.embedding_noise = build_noise(config)
         self.embedding_dropout = nn.Dropout(config.dropout)
-        self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.n_layers))
-        self.norm = RMSNorm(config.d_model, config.norm_eps)
-        self.head = Linear(config.d_model, config.vocab_size)
+        self.blocks = nn.ModuleList(build_block(config, layer) for layer in range(config.n_layers))
+        self.norm = build_final_norm(config)
+        self.readout = build_readout(config)
+        self.head = build_head(config)
         if config.tie_embeddings:
             self.head.weight = self.embedding.weight
         self.compute_dtype: torch.dtype | None = None
@@ -75,6 +89,7 @@ class Decoder(nn.Module):
         cache: KeyValueCache | None = None,
         padding_BT: Tensor | None = None,
         documents_BT: Tensor | None = None,
+        inserts: Inserts = TEXT_ALONE,
     ) -> Tensor:
         """The normalized residual stream before the head: (batch, time, d_model).
 
@@ -85,61 +100,56 @@ class Decoder(nn.Module):
             documents_BT: (batch, time) int64, the number of each token's document in its sequence, for sequences of
                 several documents that must not see each other: each is computed as if it stood alone. It goes with
                 neither a cache nor padding.
+            inserts: Vectors of other modalities in the places of tokens.
         """
-        time = tokens_BT.shape[1]
-        x_BTD = self.embedding_dropout(self.embedding(tokens_BT))
-        x_BTD = x_BTD.to(self.compute_dtype or x_BTD.dtype)
-        angles = self._rotary(time, cache, padding_BT, documents_BT, tokens_BT.device)
-        cos, sin = (table.to(x_BTD.dtype) for table in angles)
-        mask = attention_mask(time, cache, padding_BT, tokens_BT.device)
-        borders = None if documents_BT is None else document_borders(documents_BT, x_BTD.dtype)
-        context = AttentionContext(cos, sin, mask, cache, borders)
+        x_BTD = inserts.into(tokens_BT, self.embedding(tokens_BT))
+        dtype = self.compute_dtype or x_BTD.dtype
+        context = self._context(tokens_BT, cache, padding_BT, documents_BT, dtype)
+        x_BTD = self.added_positions(x_BTD, context.new_positions(tokens_BT.shape[1]))
+        x_BTD = self.embedding_dropout(self.embedding_noise(x_BTD)).to(dtype)
         for block in self.blocks:
             x_BTD = block(x_BTD, context)
         if cache is not None:
-            cache.advance(time)
-        normed_BTD: Tensor = self.norm(x_BTD)
-        return normed_BTD
+            cache.advance(tokens_BT.shape[1])
+        hidden_BTD: Tensor = self.readout(self.norm(x_BTD))
+        return hidden_BTD
 
-    def _rotary(
+    def _context(
         self,
-        time: int,
+        tokens_BT: Tensor,
         cache: KeyValueCache | None,
         padding_BT: Tensor | None,
         documents_BT: Tensor | None,
-        device: torch.device,
-    ) -> tuple[Tensor, Tensor]:
-        """Cosines and sines for the new tokens, broadcastable to (batch, heads, time, head_size)."""
+        dtype: torch.dtype,
+    ) -> AttentionContext:
+        """What all layers share of this pass: positions, their angles, and who may look at whom."""
+        time, device = tokens_BT.shape[1], tokens_BT.device
         earlier = cache.length if cache is not None else 0
-        size, theta = self.config.head_size, self.config.rope_theta
         if padding_BT is not None:
-            positions_BT = (padding_BT.long().cumsum(dim=1) - 1).clamp_min(0)[:, earlier:]
-            cos, sin = rotary_table(positions_BT, size, theta)
-            return cos[:, None], sin[:, None]
-        if documents_BT is not None:
-            cos, sin = rotary_table(document_positions(documents_BT), size, theta)
-            return cos[:, None], sin[:, None]
-        if self._angles is None or self._angles[0].shape[0] < earlier + time or self._angles[0].device != device:
+            positions = padded_positions(padding_BT)
+        elif documents_BT is not None:
+            positions = document_positions(documents_BT)
+        else:
+            positions = torch.arange(earlier + time, device=device)[None]
+        in_order = padding_BT is None and documents_BT is None
+        cos, sin = self._angles_in_order(earlier, time, device) if in_order else self._table(positions[:, earlier:])
+        mask = attention_mask(time, cache, padding_BT, device)
+        borders = None if documents_BT is None else document_borders(documents_BT, dtype)
+        return AttentionContext(cos[:, None].to(dtype), sin[:, None].to(dtype), mask, cache, borders, positions)
+
+    def _angles_in_order(self, earlier: int, time: int, device: torch.device) -> tuple[Tensor, Tensor]:
+        """The table's rows for the new tokens, (1, time, head_size); it is made once and kept."""
+        if self._angles is None or self._angles[0].shape[1] < earlier + time or self._angles[0].device != device:
             length = max(self.config.context_length, earlier + time)
             with torch.inference_mode(False):  # the table outlives this call and may be needed in training
-                self._angles = rotary_table(torch.arange(length, device=device), size, theta)
-        return tuple(table[None, None, earlier : earlier + time] for table in self._angles)  # type: ignore[return-value]
+                self._angles = self._table(torch.arange(length, device=device)[None])
+        cos, sin = self._angles
+        return cos[:, earlier : earlier + time], sin[:, earlier : earlier + time]
+
+    def _table(self, positions: Tensor) -> tuple[Tensor, Tensor]:
+        config = self.config
+        return rotary_table(positions, config.head_size, config.rope_theta, config.position.scaling)
 
     def num_params(self) -> int:
         """Trainable numbers, tied ones once."""
         return sum(p.numel() for p in self.parameters())
-
-
-def initialize(model: Decoder, generator: torch.Generator, std: float = 0.02) -> None:
-    """Fill a decoder's weights: normal(0, std), the projections into the residual stream smaller by sqrt(2 layers).
-
-    The scaling is GPT-2's (Radford et al. 2019, section 2.3); the norms start at one. Deterministic in `generator`.
-    """
-    residual_std = std / (2 * model.config.n_layers) ** 0.5
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if parameter.dim() == 1:
-                parameter.fill_(1.0)
-                continue
-            into_residual = name.endswith(("attention.out.weight", "feedforward.down.weight"))
-            parameter.normal_(0.0, residual_std if into_residual else std, generator=generator)

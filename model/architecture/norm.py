@@ -1,11 +1,15 @@
-"""Root-mean-square normalization."""
+"""Norms: RMSNorm, LayerNorm with and without bias, and RMSNorm of queries and keys."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
+
+from model.architecture.config import ModelConfig
 
 
 class _RMSNormFunction(torch.autograd.Function):
@@ -48,3 +52,65 @@ class RMSNorm(nn.Module):
         """Normalize the last dimension: (batch, time, features), same shape and dtype out."""
         y_BTD: Tensor = _RMSNormFunction.apply(x_BTD, self.weight, self.eps)  # type: ignore[no-untyped-call]
         return y_BTD
+
+
+class LayerNorm(nn.Module):
+    """Zero mean and unit variance, then a learned weight and bias (Ba et al. 2016, arXiv:1607.06450).
+
+    Without bias it is the norm of PaLM and of nanoGPT. The statistics are taken in float32.
+    """
+
+    def __init__(self, features: int, eps: float, *, bias: bool = True) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(features))
+        self.bias = nn.Parameter(torch.zeros(features)) if bias else None
+        self.eps = eps
+
+    def forward(self, x_BTD: Tensor) -> Tensor:
+        """Normalize the last dimension: (batch, time, features), same shape and dtype out."""
+        bias = None if self.bias is None else self.bias.to(x_BTD.dtype)
+        return functional.layer_norm(x_BTD, self.weight.shape, self.weight.to(x_BTD.dtype), bias, self.eps)
+
+
+NORMS: dict[str, Callable[[int, float], nn.Module]] = {
+    "rms": RMSNorm,
+    "layer": LayerNorm,
+    "layer_no_bias": lambda features, eps: LayerNorm(features, eps, bias=False),
+}
+
+
+def build_norm(config: ModelConfig) -> nn.Module:
+    """A norm of the residual stream."""
+    return NORMS[config.norm.kind](config.d_model, config.norm_eps)
+
+
+class QueryKeyNorm(nn.Module):
+    """RMSNorm of each head's query and key, before the rotation (Henry et al. 2020, arXiv:2010.04245; as in Qwen 3).
+
+    Unlike in the paper, RMSNorm with learned weights in place of L2 and one learned temperature.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.n_heads = config.n_heads
+        self.query = RMSNorm(config.head_size, config.norm_eps)
+        self.key = RMSNorm(config.head_size, config.norm_eps)
+
+    def forward(self, qk: Tensor) -> Tensor:
+        """Queries, then keys: (batch, heads + kv_heads, time, head_size), same shape out."""
+        return torch.cat([self.query(qk[:, : self.n_heads]), self.key(qk[:, self.n_heads :])], dim=1)
+
+
+class NoNorm(nn.Module):
+    """The input as it is."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        del config
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return x."""
+        return x
+
+
+QK_NORMS: dict[str, Callable[[ModelConfig], nn.Module]] = {"none": NoNorm, "rms": QueryKeyNorm}

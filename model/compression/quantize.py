@@ -9,9 +9,11 @@ from torch import Tensor, nn
 
 from model.architecture.config import ModelConfig
 from model.architecture.decoder import Decoder
+from model.architecture.interop import published_name
 from model.compression.int8 import Int8Embedding, Int8Linear, quantize_rows
-from model.errors import CheckpointError
+from model.errors import CheckpointError, ConfigError
 
+QUANTIZABLE = ("LlamaForCausalLM",)
 Quantized = tuple[Tensor, Tensor]
 """(out, in) int8 weights and (out,) float32 scales."""
 
@@ -21,7 +23,13 @@ def quantize_int8(model: Decoder) -> Decoder:
 
     Raises:
         CheckpointError: A weight is not finite.
+        ConfigError: The model has parts that int8 does not know.
     """
+    biased = any(name.endswith(".bias") for name, _ in model.named_parameters())
+    if published_name(model.config) not in QUANTIZABLE or biased:
+        raise ConfigError(
+            f"quantize: int8 knows {', '.join(QUANTIZABLE)} without biases only; leave the quantize stage out"
+        )
     matrices = {
         f"{path}.weight": quantize_rows(module.weight)
         for path, module in model.named_modules()

@@ -24,6 +24,7 @@ class StaticCache:
         self._length = 0
         self._keys: Tensor | None = None
         self._values: Tensor | None = None
+        self._states: dict[str, tuple[Tensor, ...]] = {}
 
     @property
     def length(self) -> int:
@@ -60,7 +61,16 @@ class StaticCache:
         """Count `n` new tokens as held; called once after all layers."""
         self._length += n
 
+    def recall(self, name: str) -> tuple[Tensor, ...] | None:
+        """What a recurrent part kept of the tokens so far, (batch, ...) each; None at the beginning."""
+        return self._states.get(name)
+
+    def remember(self, name: str, state: tuple[Tensor, ...]) -> None:
+        """Keep a recurrent part's state for the next call."""
+        self._states[name] = state
+
     def select(self, rows: list[int]) -> None:
         """Keep only these sequences of the batch, in this order."""
+        self._states = {name: tuple(part[rows] for part in state) for name, state in self._states.items()}
         if self._keys is not None and self._values is not None:
             self._keys, self._values = self._keys[:, rows], self._values[:, rows]

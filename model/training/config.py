@@ -11,6 +11,21 @@ from model.configuration import StrictConfig, unit
 from model.dataset.config import DataConfig
 
 
+class LossConfig(StrictConfig):
+    """What is added to the cross-entropy of the next token; zeros add nothing."""
+
+    label_smoothing: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of each target that is spread over all tokens",
+        json_schema_extra=unit("probability"),
+    )
+    z_loss: float = Field(
+        0.0, ge=0, le=1, description="weight of the squared log-sum-exp of the logits, which keeps them small"
+    )
+
+
 class PretrainConfig(StrictConfig):
     """Everything that decides which weights come out of pretraining."""
 
@@ -46,6 +61,7 @@ class PretrainConfig(StrictConfig):
     beta1: float = Field(0.9, ge=0, lt=1, description="AdamW: decay of the mean gradient")
     beta2: float = Field(0.95, ge=0, lt=1, description="AdamW: decay of the mean squared gradient")
     momentum: float = Field(0.95, ge=0, lt=1, description="Muon: momentum (Nesterov)")
+    loss: LossConfig = Field(LossConfig(), description="what is added to the cross-entropy")
     clip_norm: float = Field(1.0, gt=0, le=1e6, description="largest global gradient norm")
     dtype: Literal["auto", "bf16", "fp32"] = Field(
         "auto", description="of the matrix products; auto: bf16 where the device computes in it, else fp32"

@@ -64,7 +64,7 @@ def train(run: TrainingRun, callbacks: Sequence[Callback]) -> None:
     run.model.train()
     while not (run.done or run.stop):
         batch = run.loader.draw().cut(context_length(run.config, run.step)).to(device)
-        if run.config.model.dropout > 0:
+        if run.config.model.dropout > 0 or run.config.model.embedding.noise > 0:
             torch.manual_seed(derive_seed(run.config.seed, "dropout", run.step))
         result = train_step(
             run.model,
@@ -75,6 +75,7 @@ def train(run: TrainingRun, callbacks: Sequence[Callback]) -> None:
             learning_rate=learning_rate(run.config, run.step),
             clip_norm=run.config.clip_norm,
             documents_BT=batch.documents_BT,
+            loss_options=run.config.loss,
         )
         run.step += 1
         run.tokens = int(run.loader.tokens_by_group.sum())

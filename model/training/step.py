@@ -10,7 +10,8 @@ from torch import Tensor
 
 from model.architecture.decoder import Decoder
 from model.errors import TrainingError
-from model.training.objectives import next_token_loss
+from model.training.config import LossConfig
+from model.training.objectives import PLAIN, training_loss
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ def train_step(
     learning_rate: float,
     clip_norm: float,
     documents_BT: Tensor | None = None,
+    loss_options: LossConfig = PLAIN,
 ) -> StepResult:
     """Make one step; the weights are untouched when the loss or a gradient is not finite.
 
@@ -52,11 +54,12 @@ def train_step(
         learning_rate: Of this step.
         clip_norm: Largest global norm of the gradient.
         documents_BT: (batch, time) int64, where attention must not cross documents; see `Decoder.hidden`.
+        loss_options: What is added to the cross-entropy.
 
     Raises:
         TrainingError: The loss or the gradient is NaN or infinite.
     """
-    loss = next_token_loss(model.hidden(inputs_BT, documents_BT=documents_BT), model.head.weight, targets_BT)
+    loss = training_loss(model, inputs_BT, targets_BT, options=loss_options, documents_BT=documents_BT)
     loss.backward()
     norm = torch.nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
     result = StepResult(loss.item(), norm.item())
@@ -68,7 +71,7 @@ def train_step(
             )
     for optimizer in optimizers.values():
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate
+            group["lr"] = learning_rate * group.get("factor", 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
     return result

@@ -89,7 +89,10 @@ def _stream_loss(model: Decoder, stream: Stream, max_tokens: int, batch_sequence
             documents_BT = None if documents is None else documents[part].view(shape)
             hidden_BTD = model.hidden(inputs_BT, documents_BT=documents_BT)
             n_counted = int((targets_BT >= 0).sum())
-            total += next_token_loss(hidden_BTD, model.head.weight, targets_BT).item() * n_counted
+            total += (
+                next_token_loss(hidden_BTD, model.head.weight, targets_BT, softcap=model.config.logit_softcap).item()
+                * n_counted
+            )
             counted += n_counted
     model.train(was_training)
     return total / max(1, counted)

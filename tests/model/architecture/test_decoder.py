@@ -203,6 +203,6 @@ def test_a_foreign_or_damaged_model_folder_is_refused_in_one_line(tmp_path: Path
     with pytest.raises(CheckpointError, match="no such file"):
         load_model(tmp_path)
     config = (tmp_path / "config.json").read_text()
-    (tmp_path / "config.json").write_text(config.replace('"llama"', '"gpt2"'))
-    with pytest.raises(ConfigError, match="model_type 'gpt2', expected 'llama'"):
+    (tmp_path / "config.json").write_text(config.replace('"llama"', '"bert"'))
+    with pytest.raises(ConfigError, match="model_type 'bert', expected 'llama', 'mistral'"):
         load_model(tmp_path)

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from model.architecture.attention import document_borders, document_positions
 from model.architecture.config import ModelConfig
 from model.architecture.decoder import Decoder, initialize
+from model.architecture.masks import document_borders, document_positions
 from model.architecture.short_attention import LONGEST, short_causal_attention
 from model.training.objectives import next_token_loss
 

@@ -1,0 +1,62 @@
+"""Models of others as folders of ours: checked on the way in, so that whatever opens them later finds them whole."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from model.architecture.config import ModelConfig
+from model.architecture.interop.families import from_hugging_face
+from model.architecture.interop.folder import SpecialIds, load_model, save_model
+from model.architecture.interop.gguf import gguf_config, load_gguf
+from model.architecture.interop.gguf_file import read_gguf
+from model.architecture.interop.gguf_tokenizer import write_tokenizer
+from model.errors import ConfigError
+from model.files import read_json
+
+TOKENIZER_FILES = (
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja", "vocab.json",
+    "merges.txt", "tokenizer.model", "added_tokens.json",
+)  # fmt: skip
+
+
+def read_config(source: Path) -> ModelConfig:
+    """The configuration of a model folder, a `config.json` or a GGUF file; no weights are read.
+
+    Raises:
+        ConfigError: It is of no family that we compute.
+        CheckpointError: A damaged GGUF file.
+        IntegrityError: `config.json` is missing or damaged.
+    """
+    if source.suffix == ".gguf":
+        return gguf_config(read_gguf(source))
+    path = source / "config.json" if source.is_dir() else source
+    return from_hugging_face(read_json(path), str(path))
+
+
+def import_model(source: Path, out: Path) -> ModelConfig:
+    """Write a model of others into a new folder, with its tokenizer.
+
+    Args:
+        source: A Hugging Face folder with safetensors, or a GGUF file.
+        out: A folder that does not exist yet.
+
+    Raises:
+        ConfigError: `out` exists, or the model is of no family that we compute.
+        CheckpointError: The weights are missing, damaged, or do not fit.
+        TokenizerError: A GGUF file's tokenizer is of a kind that we cannot write.
+    """
+    if out.exists():
+        raise ConfigError(f"{out}: exists already; give a new folder")
+    if source.suffix == ".gguf":
+        model, special = load_gguf(source)
+        save_model(model, out, special)
+        write_tokenizer(read_gguf(source), out)
+        return model.config
+    model = load_model(source)
+    published = read_json(source / "config.json")
+    save_model(model, out, SpecialIds(*(published.get(f"{name}_token_id") for name in ("bos", "eos", "pad"))))
+    for name in TOKENIZER_FILES:
+        if (source / name).is_file():
+            shutil.copyfile(source / name, out / name)
+    return model.config

@@ -1,0 +1,38 @@
+"""`MistralForCausalLM`: Llama with a sliding window in all layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from model.architecture.config import ModelConfig
+from model.architecture.interop import llama
+from model.architecture.interop.published_config import Published, build, require_plain, spans
+
+MODEL_TYPE = "mistral"
+pieces = llama.pieces
+
+
+def to_published(config: ModelConfig) -> dict[str, Any]:
+    """The `config.json` that `transformers` opens as `MistralForCausalLM`."""
+    return {
+        "architectures": ["MistralForCausalLM"],
+        "model_type": MODEL_TYPE,
+        **llama.decoder_keys(config),
+        "hidden_act": "silu",
+        "sliding_window": config.attention.window,
+        **llama.constant_keys(),
+    }
+
+
+def from_published(published: Published, where: str) -> ModelConfig:
+    """Our configuration.
+
+    Raises:
+        ConfigError: A key that no part of ours computes.
+    """
+    require_plain(published, {"hidden_act": "silu"}, where)
+    values = llama.decoder_values(published, where)
+    window = published.get("sliding_window")
+    layers = None if window is None else ["sliding_attention"]
+    values["attention"] = spans(layers, window, values["context_length"], where)
+    return build(values, where)

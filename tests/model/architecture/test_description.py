@@ -1,0 +1,116 @@
+"""Sizes that are known before anything is built, against built models, counted operations and real caches."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from configurations import built, configurations, tokens_of
+from hypothesis import given, settings
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from model.architecture.config import ModelConfig
+from model.architecture.config.sizes import cache_bytes, cache_bytes_per_token, forward_flops_per_token, keys_seen
+from model.architecture.decoder import Decoder
+from model.architecture.description import describe, diagram, layer_rows
+from model.architecture.masks import AttentionContext, look_of
+from model.errors import ConfigError
+from model.generation.cache import StaticCache
+
+SEVEN_B = {
+    "vocab_size": 32000, "n_layers": 32, "d_model": 4096, "n_heads": 32, "n_kv_heads": 32, "d_ff": 11008,
+    "context_length": 4096, "tie_embeddings": False,
+}  # fmt: skip
+
+
+@pytest.mark.feature("ARCH-13")
+def test_llama_2_7b_is_counted_and_built_without_memory() -> None:
+    config = ModelConfig.model_validate(SEVEN_B)
+    assert config.num_params() == 6_738_415_616  # published
+    with torch.device("meta"):
+        assert Decoder(config).num_params() == 6_738_415_616
+    figures, needs = describe(config, memory_bytes=16e9)
+    assert figures["cache_bytes_per_token"] == 2 * 32 * 4096 * 2
+    assert {need.use.split(",")[0]: need.fits for need in needs} == {
+        "train": False, "answer in fp32": False, "answer in bf16": True, "answer in int8": True,
+    }  # fmt: skip
+
+
+@settings(max_examples=80, deadline=None)
+@given(config=configurations())
+def test_a_cache_holds_what_was_announced(config: ModelConfig) -> None:
+    cache, network = StaticCache(config.n_layers, 9), built(config)
+    with torch.no_grad():
+        network(tokens_of(1, 9), cache=cache)
+    states = sum(part.numel() for state in cache._states.values() for part in state)
+    expected = cache_bytes(config, 0) // 4
+    assert states == expected
+    attention = [i for i in range(config.n_layers) if config.mixer(i) == "attention"]
+    per_token = 2 * config.n_kv_heads * config.head_size * len(attention)
+    assert cache_bytes_per_token(config, 1) == per_token
+    if attention:
+        assert cache._keys is not None
+        assert 2 * cache._keys[attention].numel() == 9 * per_token
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {}, {"n_kv_heads": 1, "head_dim": 6}, {"feedforward": {"kind": "gelu"}}, {"attention": {"gate": "feature"}},
+        {"experts": {"n_experts": 4, "top_k": 2, "shared_d_ff": 8}}, {"mixers": "F"},
+    ],
+)  # fmt: skip
+def test_floating_point_operations_equal_those_that_torch_counts(values: dict[str, Any]) -> None:
+    shape = {"vocab_size": 40, "n_layers": 2, "d_model": 16, "n_heads": 4, "n_kv_heads": 4, "d_ff": 24}
+    config = ModelConfig.model_validate({**shape, **values})
+    network = built(config)
+    # the fused kernel of a CPU is not counted
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        network(tokens_of(1, 1))
+    assert counter.get_total_flops() == forward_flops_per_token(config, context=1)
+
+
+@pytest.mark.parametrize("span", "LSDKB")
+@pytest.mark.parametrize("length", [1, 4, 5, 22, 23])
+def test_keys_seen_are_those_of_the_mask(span: str, length: int) -> None:
+    attention: dict[str, Any] = {"pattern": span, "dilation": 3, "sinks": 2, "block": 5, "block_summary": 2}
+    attention["window"] = 4 if span in "SDK" else None
+    config = ModelConfig.model_validate({"attention": attention, "position": {"kind": "alibi"}})
+    empty = torch.empty(0)
+    context = AttentionContext(empty, empty, None, None, None, torch.arange(length)[None])
+    bias = look_of(config, 0)(context, length, torch.float32)
+    assert bias is not None
+    assert keys_seen(config, 0, length) == int((bias[0, 0, -1] > float("-inf")).sum())
+
+
+def test_the_figure_and_the_table_name_the_parts() -> None:
+    values = {"vocab_size": 99, "n_layers": 6, "mixers": "MAA", "norm": {"placement": "sandwich"}}
+    config = ModelConfig.model_validate({**values, "attention": {"pattern": "SSL", "window": 64}})
+    assert [row["layers"] for row in layer_rows(config)] == ["0", "1", "2", "3", "4", "5"]
+    assert [row["mixer"] for row in layer_rows(config)][:3] == ["mamba", "sliding attention", "full attention"]
+    figure = diagram(config)
+    for part in (
+        "logits (99)",
+        "mamba",
+        "sliding attention, 4 heads of 64",
+        "RMSNorm of the result",
+        "positions: rope",
+    ):
+        assert part in figure
+
+
+def test_without_a_vocabulary_it_says_so() -> None:
+    with pytest.raises(ConfigError, match="vocab_size is not known yet"):
+        describe(ModelConfig())
+
+
+def test_describing_loads_no_torch(run_python: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    code = (
+        "import sys\nfrom model.architecture.config import ModelConfig\nfrom model.architecture.description import *\n"
+        "describe(ModelConfig(vocab_size=9)); print('torch' in sys.modules)"
+    )
+    assert run_python(code).stdout.strip() == "False"
