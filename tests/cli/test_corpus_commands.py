@@ -121,7 +121,9 @@ def test_clean_with_splits_is_the_pipelines_clean(tmp_path: Path, monkeypatch: p
     with DocumentWriter(tmp_path / "raw") as writer:
         for i in range(120):
             writer.write(Document(f"s/{i}", f"Story {i}. " + STORY.format(i, i * i) * (i % 3 + 1), "s", "en"))
-    (tmp_path / "p.yaml").write_text("clean: {min_characters: 400, filters: [{filter: gopher_quality}], keep_clusters_together: false}\n")
+    (tmp_path / "p.yaml").write_text(
+        "clean: {min_characters: 400, filters: [{filter: gopher_quality}], keep_clusters_together: false}\n"
+    )
     run("clean", "raw", "--params", "p.yaml", "--splits", "--out", "mine", "--dropped", "gone.jsonl")
     assert {row["reason"] for row in rows_of(tmp_path / "gone.jsonl")} <= {
         "too_short",
