@@ -128,7 +128,7 @@ def test_params_yaml_states_every_default_and_nothing_else() -> None:
 def _dotted(values: dict[str, object], prefix: str = "") -> list[str]:
     names: list[str] = []
     for key, value in values.items():
-        names += _dotted(value, f"{prefix}{key}.") if isinstance(value, dict) else [f"{prefix}{key}"]
+        names += _dotted(value, f"{prefix}{key}.") if isinstance(value, dict) and value else [f"{prefix}{key}"]
     return names
 
 

@@ -190,3 +190,11 @@ def test_every_file_in_the_presets_folder_is_a_preset() -> None:
     folder = Path(__file__).parents[2] / "flows" / "presets"
     assert {path.stem for path in folder.glob("*.yaml")} == set(PRESETS)
     assert all(isinstance(yaml.safe_load(p.read_text(encoding="utf-8")), dict | None) for p in folder.glob("*.yaml"))
+
+
+def test_an_empty_mapping_switches_a_section_on(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text("clean:\n  pii: null # personal data\n")
+    changes = edit_params(path, {"clean.pii": {}})
+    assert [str(change) for change in changes] == ["clean.pii null -> {}"]
+    assert path.read_text() == "clean:\n  pii: {} # personal data\n"
