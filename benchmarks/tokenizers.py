@@ -235,13 +235,13 @@ def as_bytes(token: str) -> bytes:
 
 
 def encoders(tokenizer: Tokenizer, path: str) -> dict[str, tuple[Callable[[str], Any], Callable[[list[str]], Any]]]:
-    """For every peer installed: one text, a batch."""
+    """For every peer installed: one text, a batch (ids end to end where it offers that, as gigatoken and we do)."""
     import tokenizers
 
     library = tokenizers.Tokenizer.from_str(tokenizer.content)
     library.encode_special_tokens = True
     found: dict[str, tuple[Callable[[str], Any], Callable[[list[str]], Any]]] = {
-        "tisslm": (tokenizer.engine.encode, tokenizer.encode_arrays),
+        "tisslm": (tokenizer.engine.encode, tokenizer.encode_flat),
         "tokenizers": (
             lambda text: library.encode(text, add_special_tokens=False).ids,
             lambda texts: [e.ids for e in library.encode_batch_fast(texts, add_special_tokens=False)],

@@ -156,6 +156,23 @@ class Tokenizer:
         except (TypeError, UnicodeError) as error:
             raise _explained(texts, error) from error
 
+    def encode_flat(self, texts: Sequence[str]) -> tuple[Ids, npt.NDArray[np.int64]]:
+        """The ids of many texts end to end, which is faster than an array for each where texts are short.
+
+        Returns:
+            (n_ids,) uint32, and (n_texts + 1,) int64 borders: the ids of text i are `ids[borders[i]:borders[i + 1]]`.
+        """
+        from model.tokenizer.engines.engine import FlatEngine
+        from model.tokenizer.engines.giga import flattened
+
+        try:
+            engine = self.engine
+            return (
+                engine.encode_flat(texts) if isinstance(engine, FlatEngine) else flattened(engine.encode_batch(texts))
+            )
+        except (TypeError, UnicodeError) as error:
+            raise _explained(texts, error) from error
+
     def normalized(self, text: str) -> str:
         """What `decode` gives back for a text: the text itself, unless the tokenizer has a normalizer."""
         normalizer = self._inner.normalizer

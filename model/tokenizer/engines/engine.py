@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,15 @@ class EncodingEngine(Protocol):
 
     def encode_batch(self, texts: Sequence[str]) -> list[Ids]:
         """The ids of each text, (length,) uint32; a text holds no half surrogate pairs."""
+        ...
+
+
+@runtime_checkable
+class FlatEngine(Protocol):
+    """An engine that can give the ids of many texts end to end, without an array for each."""
+
+    def encode_flat(self, texts: Sequence[str]) -> tuple[Ids, npt.NDArray[np.int64]]:
+        """See `Tokenizer.encode_flat`."""
         ...
 
 

@@ -83,14 +83,31 @@ class GigaEngine:
                     found += map(self._encode, group)
         return found
 
+    def encode_flat(self, texts: Sequence[str]) -> tuple[Ids, npt.NDArray[np.int64]]:
+        """See `FlatEngine`."""
+        size = sum(map(len, texts))
+        others = [text for text in texts if not text.isascii()]
+        if size <= CHARACTERS_AT_ONCE and not (others and differs("".join(others))):
+            return self._flat(list(texts), size)
+        return flattened(self.encode_batch(texts))
+
     def _together(self, group: list[str], size: int) -> list[Ids]:
         """Views into the ids of a whole group."""
+        ids, borders = self._flat(group, size)
+        return [ids[start:stop] for start, stop in pairwise(borders.tolist())]
+
+    def _flat(self, group: list[str], size: int) -> tuple[Ids, npt.NDArray[np.int64]]:
         parallel = size >= LARGE_SIZE and os.environ.get("RAYON_NUM_THREADS") != "1" and _may_use_threads()
         with self._lock:
             layout = self._backend.encode_batch(group, parallel=parallel).layout
-        ids = np.asarray(layout.content.data)
-        borders = np.asarray(layout.offsets.data).tolist()
-        return [ids[start:stop] for start, stop in pairwise(borders)]
+        return np.asarray(layout.content.data), np.asarray(layout.offsets.data)
+
+
+def flattened(arrays: Sequence[Ids]) -> tuple[Ids, npt.NDArray[np.int64]]:
+    """Ids end to end, and where each text's begin and the last ones end."""
+    borders = np.zeros(len(arrays) + 1, np.int64)
+    np.cumsum([len(ids) for ids in arrays], out=borders[1:])
+    return np.concatenate([np.empty(0, np.uint32), *arrays]), borders
 
 
 def _groups(texts: Sequence[str]) -> Iterator[tuple[list[str], int]]:

@@ -217,3 +217,13 @@ def test_characters_and_bytes_have_the_ids_of_the_library(kind, text):
 @cache
 def _by_look_up(kind):
     return train_tokenizer(["abc déf 日本 <|pad|> " * 3], TokenizerConfig(kind=kind, vocab_size=300))
+
+
+@given(st.lists(st.text(alphabet=st.characters(exclude_categories=["Cs"])), max_size=8))
+@example(["", "\u088f", "It's 2026."])
+@example([])
+def test_flat_ids_are_those_of_the_texts_end_to_end(texts):
+    tokenizer = small_tokenizer("gpt4")
+    ids, borders = tokenizer.encode_flat(texts)
+    found = [ids[start:stop].tolist() for start, stop in zip(borders[:-1], borders[1:], strict=True)]
+    assert found == [tokenizer.encode(text) for text in texts]
