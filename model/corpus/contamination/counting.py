@@ -77,7 +77,7 @@ class ContaminationCount:
                 it was divided.
             words: Their words by `words_of`, where several counts take the same texts.
         """
-        words = words_of(texts)
+        words = words_of(texts) if words is None else words
         n_texts = len(words.starts) - 1
         hits = self.index.find(words)
         self.documents += n_texts
@@ -110,10 +110,11 @@ class ContaminationCount:
     def _shares(self, places: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Items that have some of these runs, the shares of their runs, and how many."""
         index = self.index
-        begins, counts = index.item_starts[places], np.diff(index.item_starts)[places]
+        begins, ends = index.item_starts[places], index.item_starts[places + 1]
+        counts = ends - begins
         at = np.repeat(begins - np.concatenate([[0], np.cumsum(counts)[:-1]]), counts) + np.arange(counts.sum())
         items, n_runs = np.unique(index.items[at], return_counts=True)
-        return items, n_runs / np.diff(index.ngram_starts)[items], n_runs
+        return items, n_runs / (index.ngram_starts[items + 1] - index.ngram_starts[items]), n_runs
 
     def _remember(
         self, texts: CodePoints, text: int, hits: np.ndarray, held: tuple[np.ndarray, np.ndarray, np.ndarray],
