@@ -55,7 +55,8 @@ def config_lines(config: BaseModel, indent: int, path: str) -> list[str]:
             continue
         extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
         comment = (field.description or "") + (f" [{extra['unit']}]" if "unit" in extra else "")
-        lines += value_lines(name, getattr(config, name), comment, indent, f"{path}.{name}")
+        key = field.alias or name
+        lines += value_lines(key, getattr(config, name), comment, indent, f"{path}.{key}")
     return lines
 
 

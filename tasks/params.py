@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, Tag, ValidationError
 
 from model.architecture.config import ModelConfig  # noqa: F401  (part of the schema)
 from model.compression.config import QuantizeConfig
-from model.configuration import StrictConfig
+from model.configuration import StrictConfig, fields_by_key
 from model.corpus.config import CleanConfig, IngestConfig
 from model.corpus.datasheet.config import DatasheetConfig
 from model.dataset.config import TokenizeConfig
@@ -94,7 +94,7 @@ def explain(error: Any) -> str:
     model, field, location = _find_field([str(part) for part in error["loc"]])
     name = ".".join(location)
     if error["type"] == "extra_forbidden":
-        known = list(model.model_fields) if model else []
+        known = list(fields_by_key(model)) if model else []
         close = difflib.get_close_matches(location[-1], known, n=1, cutoff=0.4)
         parent = ".".join([*location[:-1], ""])
         advice = f"did you mean {parent}{close[0]}?" if close else f"valid keys here: {', '.join(known)}"
@@ -130,15 +130,15 @@ def _find_field(location: list[str]) -> tuple[type[BaseModel] | None, Any, list[
     kinds: dict[str, type[BaseModel]] = {}
     written: list[str] = []
     for part in location[:-1]:
-        if model is not None and part in model.model_fields:
-            kinds = _models_in(model.model_fields[part].annotation)
+        if model is not None and part in fields_by_key(model):
+            kinds = _models_in(fields_by_key(model)[part].annotation)
             model = kinds.get("")
             written.append(part)
         elif part in kinds:
             model = kinds[part]
         else:
             written.append(part)
-    return model, model.model_fields.get(location[-1]) if model else None, [*written, location[-1]]
+    return model, fields_by_key(model).get(location[-1]) if model else None, [*written, location[-1]]
 
 
 def _models_in(annotation: Any, kind: str = "") -> dict[str, type[BaseModel]]:

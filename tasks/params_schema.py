@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from model.configuration import fields_by_key
 from tasks.params import Params
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -35,7 +36,7 @@ def describe_keys() -> dict[str, KeyNote]:
 
 
 def _collect(config: type[BaseModel], prefix: str, notes: dict[str, KeyNote]) -> None:
-    for name, field in config.model_fields.items():
+    for name, field in fields_by_key(config).items():
         kind: Any = field.annotation
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             _collect(kind, f"{prefix}{name}.", notes)

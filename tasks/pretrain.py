@@ -15,7 +15,7 @@ import torch
 
 import model as library
 from model.architecture.decoder import Decoder, initialize
-from model.architecture.interop import save_model
+from model.architecture.interop import SpecialIds, save_model
 from model.checkpoint.manager import CheckpointManager
 from model.dataset.loader import BatchLoader
 from model.dataset.mixture import epochs_beyond_cap
@@ -29,11 +29,15 @@ from model.training.callbacks import Checkpointing, Logging, Validation
 from model.training.config import PretrainConfig
 from model.training.loop import Callback, TrainingRun, train
 from model.training.optimizers import build_optimizers
+from model.training.starting_point import starting_shape, starting_weights
 from model.training.state import restore
 from model.training.step import resolved_dtype
+from tasks.existing_model import ExistingModel, find_model
 from tasks.journal import Journal
+from tasks.params import Params
 from tasks.report import StageReport
 
+FROM = "pretrain.from"
 CODE_THAT_DECIDES = ("architecture", "checkpoint", "dataset", "training")
 
 
@@ -45,12 +49,16 @@ def pretrain(
     checkpoints: Path,
     journal: Journal,
     device: str = "cpu",
+    root: Path = Path(),
+    params: Params | None = None,
 ) -> StageReport:
     """Train a decoder on the training split and write the best one by validation loss.
 
-    A run that was killed goes on from its last checkpoint and ends with the bytes of an unbroken one.
+    A run that was killed goes on from its last checkpoint and ends with the bytes of an unbroken one. With
+    `pretrain.from` it begins with the weights of a model that exists.
 
     Raises:
+        ConfigError: The model to start from is not there, or is another network.
         TrainingError: Too little data, or a loss that is not finite.
         TokenizerError: The tokens were made by another tokenizer.
         StorageError: The disk is full; earlier checkpoints stay usable.
@@ -61,11 +69,15 @@ def pretrain(
     for dataset in split.values():
         dataset.check_tokenizer(opened)
     dtype = resolved_dtype(config.dtype, device)
-    run = build_run(config, split["train"], opened, dtype, device)
+    start = None if config.from_model is None else find_model(FROM, config.from_model, root, params)
+    run = build_run(config, split["train"], opened, dtype, device, start)
     budget = config.steps * config.batch_sequences * config.model.context_length
     if epochs := epochs_beyond_cap(config.data.mixture, split["train"].n_tokens, budget):
         journal.say(f"unimax: {budget:,} tokens to see, so every text is seen {epochs:.1f} times, beyond max_epochs")
     identity = run_identity(config, {"tokens": tokens, "tokenizer": tokenizer}, dtype, device)
+    if start is not None:
+        identity["from"] = start.digest
+        journal.tags({"from": start.name, "from.digest": start.digest})
     manager = CheckpointManager(checkpoints, identity, config.keep_checkpoints, journal.say)
     checkpoint = manager.latest()
     if checkpoint is not None:
@@ -83,33 +95,37 @@ def pretrain(
         journal.progress(state.step, state.config.steps, "steps", **figures)
 
     checkpointing = Checkpointing(manager, journal.metrics)
-    callbacks: list[Callback] = [
-        Logging(journal.metrics, show),
-        Validation(split["validation"], manager, journal.metrics),
-        checkpointing,
-    ]
+    validation = Validation(split["validation"], manager, journal.metrics)
+    if start is not None and checkpoint is None:
+        journal.say(f"starting from {start.name}: validation loss {validation.look(run):.3f}")
+    callbacks: list[Callback] = [Logging(journal.metrics, show), validation, checkpointing]
     with stopped_by_signals(run):
         train(run, callbacks)
     if not run.done:
         checkpointing.save(run)
         journal.say(f"stopped after step {run.step} of {config.steps}; the same command goes on from there")
         raise KeyboardInterrupt
-    write_best(run, manager, tokenizer, out)
-    return report(run)
+    write_best(run, manager, tokenizer, out, SpecialIds(opened.end_of_text_id, opened.end_of_text_id, opened.pad_id))
+    return report(run, start)
 
 
 def build_run(
-    config: PretrainConfig, dataset: TokenDataset, tokenizer: Tokenizer, dtype: torch.dtype, device: str
+    config: PretrainConfig,
+    dataset: TokenDataset,
+    tokenizer: Tokenizer,
+    dtype: torch.dtype,
+    device: str,
+    start: ExistingModel | None = None,
 ) -> TrainingRun:
-    """A run at step 0: seeded weights, optimizers, data from its beginning.
+    """A run at step 0: seeded weights or those of `start`, optimizers, data from its beginning.
 
     Raises:
         TrainingError: Too little data.
-        ConfigError: The mixture names a source or language that is not there.
+        ConfigError: The mixture names a source or language that is not there, or `start` is another network.
+        TokenizerError: `start` has another vocabulary.
     """
-    shape = config.model.model_copy(update={"vocab_size": tokenizer.vocab_size})
-    network = Decoder(shape)
-    initialize(network, torch_generator(config.seed, "weights"))
+    network = build_network(config, tokenizer, start)
+    shape = network.config
     network.compute_dtype = dtype
     network.to(device)
     loader = BatchLoader(
@@ -122,6 +138,17 @@ def build_run(
         end_of_text_id=tokenizer.end_of_text_id,
     )
     return TrainingRun(network, build_optimizers(network, config), loader, config)
+
+
+def build_network(config: PretrainConfig, tokenizer: Tokenizer, start: ExistingModel | None) -> Decoder:
+    """The decoder before the first step."""
+    if start is None:
+        network = Decoder(config.model.model_copy(update={"vocab_size": tokenizer.vocab_size}))
+        initialize(network, torch_generator(config.seed, "weights"))
+        return network
+    network = Decoder(starting_shape(FROM, start.folder, config.model, tokenizer))
+    starting_weights(network, start.folder)
+    return network
 
 
 def run_identity(config: PretrainConfig, inputs: Mapping[str, Path], dtype: torch.dtype, device: str) -> dict[str, str]:
@@ -161,18 +188,18 @@ def stopped_by_signals(run: TrainingRun) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def write_best(run: TrainingRun, manager: CheckpointManager, tokenizer: Path, out: Path) -> None:
+def write_best(run: TrainingRun, manager: CheckpointManager, tokenizer: Path, out: Path, special: SpecialIds) -> None:
     """Write the best weights as a Hugging Face folder with its tokenizer."""
     best = manager.best()
     if best is None:
         raise CheckpointError(f"{manager.folder}/best: missing or damaged; run `tisslm run --from pretrain --force`")
     run.model.load_state_dict(best.load("model"), strict=not run.model.config.tie_embeddings)
-    save_model(run.model, out)
+    save_model(run.model, out, special)
     copy_tokenizer(tokenizer, out)
 
 
-def report(run: TrainingRun) -> StageReport:
-    """The stage's figures, loss curves and throughput."""
+def report(run: TrainingRun, start: ExistingModel | None = None) -> StageReport:
+    """The stage's figures, loss curves and throughput, and where it started."""
     if run.best_validation_loss is None:
         raise TissLMError("pretrain: no validation was made")
     trained = [row for row in run.history if "train_loss" in row]
@@ -222,5 +249,10 @@ def report(run: TrainingRun) -> StageReport:
             "epochs": run.loader.epoch,
             "dtype": str(run.model.compute_dtype).removeprefix("torch."),
             **packing_facts(run.loader),
+            **(
+                {"from": {"model": start.name, "digest": start.digest, "validation_loss": validated[0]}}
+                if start
+                else {}
+            ),
         },
     )

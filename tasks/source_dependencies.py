@@ -1,8 +1,8 @@
 """Keeps dependencies in `dvc.yaml` in step with the local texts that `params.yaml` names.
 
 DVC notices a changed text only where the text is a dependency: sources of stage ingest, reference sets and benchmarks
-of stage clean. Entries that come from `params.yaml` carry the comment `from ingest.sources` or `from clean`; all other
-entries are left alone.
+of stage clean, the models that stages tokenizer and pretrain start from. Entries that come from `params.yaml` carry a
+comment like `from ingest.sources`; all other entries are left alone.
 """
 
 from __future__ import annotations
@@ -17,21 +17,35 @@ from ruamel.yaml.comments import CommentedSeq
 
 from model.corpus.config import compared_paths
 from model.corpus.sources import local_paths
+from model.errors import ConfigError
 from model.files import write_text
+from tasks.existing_model import local_model
 from tasks.params import Params
 
 MARK = "from ingest.sources"
-MARK_OF_STAGE = {"ingest": MARK, "clean": "from clean"}
+MARK_OF_STAGE = {
+    "ingest": MARK, "clean": "from clean", "tokenizer": "from tokenizer.from", "pretrain": "from pretrain.from",
+}  # fmt: skip
 
 
 def sync_source_dependencies(root: Path, params: Params) -> list[str]:
-    """Add and remove the marked dependencies of ingest and clean; return what was done, in words for people.
+    """Add and remove the marked dependencies; return what was done, in words for people.
 
     A path that does not exist is left to the stage itself, which says so in one line of its own.
+
+    Raises:
+        ConfigError: A stage would start from what the pipeline itself makes.
     """
     path = root / "dvc.yaml"
     document = round_trip_yaml().load(path.read_text(encoding="utf-8"))
-    paths = {"ingest": local_paths(params.ingest), "clean": compared_paths(params.clean)}
+    models = {
+        "tokenizer": local_model(params.tokenizer.from_model),
+        "pretrain": local_model(params.pretrain.from_model),
+    }
+    for stage, names in models.items():
+        for name in names:
+            _refuse_circle(f"{stage}.from", name, document["stages"])
+    paths = {"ingest": local_paths(params.ingest), "clean": compared_paths(params.clean), **models}
     told: list[str] = []
     for stage, mark in MARK_OF_STAGE.items():
         if stage in document["stages"]:
@@ -42,6 +56,17 @@ def sync_source_dependencies(root: Path, params: Params) -> list[str]:
         round_trip_yaml().dump(document, buffer)
         write_text(path, buffer.getvalue())
     return told
+
+
+def _refuse_circle(key: str, name: str, stages: Any) -> None:
+    """A model that the pipeline makes is gone before it is made anew."""
+    path = Path(_written(name))
+    made = [Path(entry) for stage in stages.values() for entry in stage.get("outs") or [] if isinstance(entry, str)]
+    if any(path == out or path.is_relative_to(out) for out in made):
+        raise ConfigError(
+            f"{key}: {name} is what this pipeline makes, so it would be gone before it is read; copy it: "
+            f"cp -r {name} models/start, and name the copy"
+        )
 
 
 def _sync(definition: Any, stage: str, wanted: list[str], mark: str) -> list[str]:

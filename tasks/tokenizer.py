@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from model.corpus.documents import count_documents, document_files, read_texts
 from model.errors import CorpusError
 from model.files import content_digest, sha256_file
 from model.tokenizer.config import TokenizerConfig
 from model.tokenizer.statistics import TokenStatistics, length_rows, longest_tokens, measure, rank_rows
+from model.tokenizer.tokenizer import Tokenizer, copy_tokenizer
 from model.tokenizer.training import train_tokenizer
+from tasks.existing_model import find_model
 from tasks.journal import Journal
+from tasks.params import Params
 from tasks.report import StageReport
 
 SPLITS = ("train", "validation", "test")
@@ -19,12 +23,20 @@ MEASURED_CHARACTERS = 4_000_000
 """Text of each split behind the report's figures; more would not change them visibly."""
 
 
-def tokenizer(config: TokenizerConfig, clean: Path, out: Path, journal: Journal) -> StageReport:
-    """Train on `clean/train`, save to `out` in the Hugging Face layout.
+def tokenizer(
+    config: TokenizerConfig,
+    clean: Path,
+    out: Path,
+    journal: Journal,
+    root: Path = Path(),
+    params: Params | None = None,
+) -> StageReport:
+    """Train on `clean/train` (or take the tokenizer of a model that exists), save to `out` in the Hugging Face layout.
 
     Raises:
+        ConfigError: The model to take it from is not there.
         CorpusError: The training split is empty.
-        TokenizerError: The text cannot fill the vocabulary.
+        TokenizerError: The text cannot fill the vocabulary, or the model's tokenizer is not one of bytes.
     """
     train = clean / "train"
     n_documents = count_documents(train)
@@ -32,8 +44,21 @@ def tokenizer(config: TokenizerConfig, clean: Path, out: Path, journal: Journal)
         raise CorpusError(
             f"{train}: no documents, expected at least one to learn a vocabulary from; add texts to ingest.sources"
         )
-    trained = train_tokenizer(_reported(train, n_documents, journal), config)
-    trained.save(out, chat_template=config.chat_template is not False)
+    origin: dict[str, Any]
+    if config.from_model is None:
+        trained = train_tokenizer(_reported(train, n_documents, journal), config)
+        trained.save(out, chat_template=config.chat_template is not False)
+        origin = {
+            "kind": config.kind,
+            "pre_tokenization": [rule if isinstance(rule, str) else rule.regex for rule in config.pre_tokenization],
+            "normalization": list(config.normalization),
+        }
+    else:
+        source = find_model("tokenizer.from", config.from_model, root, params)
+        copy_tokenizer(source.folder, out)
+        trained = Tokenizer.open(out)
+        origin = {"from": source.name, "from_digest": source.digest, "bytes_without_token": trained.missing_bytes}
+        journal.tags({"from": source.name, "from.digest": source.digest})
     measured = {split: measure(trained, read_texts(clean / split), MEASURED_CHARACTERS) for split in SPLITS}
     digest = content_digest({path.name: sha256_file(path) for path in document_files(train)})
     journal.dataset("clean/train", train, digest, "training", {"documents": n_documents})
@@ -50,9 +75,7 @@ def tokenizer(config: TokenizerConfig, clean: Path, out: Path, journal: Journal)
             "Longest tokens, with their uses in the validation split": longest_tokens(trained, shown.uses),
         },
         facts={
-            "kind": config.kind,
-            "pre_tokenization": [rule if isinstance(rule, str) else rule.regex for rule in config.pre_tokenization],
-            "normalization": list(config.normalization),
+            **origin,
             "engine": trained.engine.name,
             "digest": trained.digest,
             "special_tokens": trained.special_tokens,

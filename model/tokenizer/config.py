@@ -63,6 +63,13 @@ class SubwordRegularizationConfig(StrictConfig):
 class TokenizerConfig(StrictConfig):
     """How the vocabulary is made from the training split."""
 
+    from_model: str | None = Field(
+        None,
+        alias="from",
+        min_length=1,
+        description="take the tokenizer of a model that exists: its folder, or registry:VERSION; the rest of this "
+        "section is then unused; empty: learn one",
+    )
     kind: Kind = Field(
         "bpe",
         description="byte-level BPE, byte-level Unigram, byte-level WordPiece, characters (others as bytes) or bytes; "

@@ -18,7 +18,7 @@ def byte_table(settings: dict[str, Any], special: set[int], vocab_size: int, whe
     """The bytes of every id of a tokenizer, empty for control tokens.
 
     Raises:
-        TokenizerError: An id is no token made of bytes, or a byte has no id.
+        TokenizerError: An id is no token made of bytes.
     """
     added = {token["id"]: token["content"] for token in settings.get("added_tokens") or () if not token["special"]}
     by_character = bool(settings["model"].get("byte_fallback"))
@@ -38,8 +38,6 @@ def byte_table(settings: dict[str, Any], special: set[int], vocab_size: int, whe
                 f"{where}: id {token_id} is {token!r}, expected a token made of bytes; use a byte-level tokenizer"
             )
         table.append(data)
-    if len({token for token in table if len(token) == 1}) < 256:
-        raise TokenizerError(f"{where}: lacks a token for some bytes; use a tokenizer with the full byte alphabet")
     return table
 
 

@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from model.errors import TokenizerError
 from model.files import sha256_text, write_bytes, write_json, write_text
-from model.tokenizer.special import CHAT_TEMPLATE, END_OF_TEXT, PAD, SPECIAL_TOKENS, TURN_END, TURN_START
+from model.tokenizer.roles import OUR_ROLES, Roles, roles_in
+from model.tokenizer.special import CHAT_TEMPLATE, END_OF_TEXT, PAD, TURN_END, TURN_START
 from model.tokenizer.spelling import byte_table
 
 if TYPE_CHECKING:
@@ -38,15 +39,20 @@ class Tokenizer:
         end_of_text_id: Begins every document and ends the one before.
         pad_id: Fills short sequences of a batch; never learned.
         digest: sha256 of `tokenizer.json`; tokens remember it.
+        roles: Which control tokens end texts and fill rows.
+        missing_bytes: Bytes that no token can spell, none in a tokenizer of ours; text loses them.
     """
 
-    def __init__(self, content: str, where: str = TOKENIZER_FILE, inner: Any | None = None) -> None:
+    def __init__(
+        self, content: str, where: str = TOKENIZER_FILE, inner: Any | None = None, roles: Roles = OUR_ROLES
+    ) -> None:
         """Build from the text of a `tokenizer.json`; `where` names it in errors.
 
         Args:
             content: The text.
             where: Its name.
             inner: The `tokenizers.Tokenizer` that wrote the text, if it is at hand; it then belongs to this object.
+            roles: Which control tokens must be there; others' tokenizers have other ones, and may lack bytes.
 
         Raises:
             TokenizerError: It is damaged, cannot spell every byte, or lacks a special token.
@@ -61,12 +67,12 @@ class Tokenizer:
             raise TokenizerError(
                 f"{where}: not a tokenizer ({' '.join(str(error).split())[:120]}); {remedy}"
             ) from error
-        ids = {token: inner.token_to_id(token) for token in SPECIAL_TOKENS}
+        ids = {token: inner.token_to_id(token) for token in roles.required}
         special = {token: token_id for token, token_id in ids.items() if token_id is not None}
-        missing = [token for token in SPECIAL_TOKENS if token not in special]
+        missing = [token for token in roles.required if token not in special]
         if missing:
             raise TokenizerError(
-                f"{where}: lacks the special token {missing[0]}, expected all of {' '.join(SPECIAL_TOKENS)}; {remedy}"
+                f"{where}: lacks the special token {missing[0]}, expected all of {' '.join(roles.required)}; {remedy}"
             )
         added = settings.get("added_tokens") or []
         special |= {token["content"]: token["id"] for token in added if token["special"]}
@@ -77,13 +83,17 @@ class Tokenizer:
         self.digest = sha256_text(content)
         self.vocab_size: int = inner.get_vocab_size(with_added_tokens=True)
         self.special_tokens: dict[str, int] = special
-        self.end_of_text_id = self.special_tokens[END_OF_TEXT]
-        self.pad_id = self.special_tokens[PAD]
+        self.roles = roles
+        self.end_of_text_id = self.special_tokens[roles.end_of_text]
+        self.pad_id = self.special_tokens[roles.pad]
         self._inner = inner
         self._settings = settings
         self._engine: EncodingEngine | None = None
         self._sampler: Sampler | None = None
         self._bytes = byte_table(settings, set(special.values()), self.vocab_size, where)
+        self.missing_bytes = sorted(set(range(256)) - {token[0] for token in self._bytes if len(token) == 1})
+        if self.missing_bytes and roles == OUR_ROLES:
+            raise TokenizerError(f"{where}: lacks a token for some bytes; use a tokenizer with the full byte alphabet")
 
     @property
     def engine(self) -> EncodingEngine:
@@ -94,9 +104,9 @@ class Tokenizer:
             self._engine = choose_engine(self._settings, self._inner)
         return self._engine
 
-    def __reduce__(self) -> tuple[type[Tokenizer], tuple[str]]:
+    def __reduce__(self) -> tuple[type[Tokenizer], tuple[str, str, None, Roles]]:
         """Pickled as its text."""
-        return Tokenizer, (self.content,)
+        return Tokenizer, (self.content, TOKENIZER_FILE, None, self.roles)
 
     @classmethod
     def open(cls, folder: Path) -> Tokenizer:
@@ -112,7 +122,7 @@ class Tokenizer:
             raise TokenizerError(f"{path}: no such file; run the tokenizer stage (tisslm run)") from error
         except UnicodeDecodeError as error:
             raise TokenizerError(f"{path}: not UTF-8 ({error.reason} at byte {error.start}); restore it") from error
-        return cls(content, str(path))
+        return cls(content, str(path), roles=roles_in(folder / TOKENIZER_CONFIG_FILE, content))
 
     def save(self, folder: Path, *, chat_template: bool = True) -> None:
         """Write `tokenizer.json` and `tokenizer_config.json`, which `transformers.AutoTokenizer` opens unchanged."""

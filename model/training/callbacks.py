@@ -86,6 +86,17 @@ class Validation:
         del result
         if run.step % run.config.validate_every_steps and not run.done:
             return
+        loss = self.look(run)
+        if run.best_validation_loss is None or loss < run.best_validation_loss:
+            run.best_validation_loss, run.best_step = loss, run.step
+            self.manager.save_best(run.step, loss, {"model": model_tensors(run)}, {"tokens": run.tokens})
+
+    def look(self, run: TrainingRun) -> float:
+        """Validate now, log it, and return the loss.
+
+        Raises:
+            TrainingError: It is not finite.
+        """
         loss, by_group = self._losses(run)
         if not math.isfinite(loss):
             raise TrainingError(
@@ -97,9 +108,7 @@ class Validation:
             self.log({f"validation_loss/{name}": value for name, value in by_group.items()}, run.step)
             rounded = {name: float(f"{value:.6g}") for name, value in by_group.items()}
             run.history.append({"step": run.step, "validation_losses": rounded})
-        if run.best_validation_loss is None or loss < run.best_validation_loss:
-            run.best_validation_loss, run.best_step = loss, run.step
-            self.manager.save_best(run.step, loss, {"model": model_tensors(run)}, {"tokens": run.tokens})
+        return loss
 
     def _losses(self, run: TrainingRun) -> tuple[float, dict[str, float]]:
         """The loss, and that of each source or language where they are told apart.

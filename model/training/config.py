@@ -29,6 +29,12 @@ class LossConfig(StrictConfig):
 class PretrainConfig(StrictConfig):
     """Everything that decides which weights come out of pretraining."""
 
+    from_model: str | None = Field(
+        None,
+        alias="from",
+        min_length=1,
+        description="start from the weights of a model that exists: its folder, or registry:VERSION; empty: at random",
+    )
     model: ModelConfig = Field(default_factory=ModelConfig, description="the network's shape")
     data: DataConfig = Field(DataConfig(), description="what a batch is made of: mixture, packing, order")
     steps: int = Field(1200, ge=1, le=100_000_000, description="optimizer steps", json_schema_extra=unit("steps"))

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from model.errors import ConfigError
 from tasks.params import Params
 from tasks.source_dependencies import MARK, sync_source_dependencies
 
@@ -82,3 +83,21 @@ def test_benchmarks_and_reference_sets_are_watched_by_stage_clean(root: Path) ->
     assert told == ["dvc.yaml: clean now depends on more texts (clean)", "dvc.yaml: clean now depends on texts (clean)"]
     assert sync_source_dependencies(root, Params()) != []
     assert yaml.safe_load((root / "dvc.yaml").read_text(encoding="utf-8"))["stages"]["clean"]["deps"] == ["data/raw"]
+
+
+def test_models_to_start_from_are_watched_and_the_pipelines_own_are_refused(root: Path) -> None:
+    with open(root / "dvc.yaml", "a", encoding="utf-8") as file:
+        for stage, out in (("tokenizer", "tokenizer"), ("pretrain", "pretrained")):
+            file.write(f"  {stage}:\n    cmd: python -m tasks {stage}\n    outs:\n      - data/{out}\n")
+    started = Params.model_validate({"tokenizer": {"from": "texts"}, "pretrain": {"from": "./more texts"}})
+    assert sync_source_dependencies(root, started) == [
+        "dvc.yaml: tokenizer now depends on texts (tokenizer.from)",
+        "dvc.yaml: pretrain now depends on more texts (pretrain.from)",
+    ]
+    from_registry = Params.model_validate({"pretrain": {"from": "registry:3"}})
+    assert sync_source_dependencies(root, from_registry) == [
+        "dvc.yaml: tokenizer no longer depends on texts",
+        "dvc.yaml: pretrain no longer depends on more texts",
+    ]
+    with pytest.raises(ConfigError, match=r"pretrain.from: data/pretrained is what this pipeline makes.*copy it"):
+        sync_source_dependencies(root, Params.model_validate({"pretrain": {"from": "data/pretrained"}}))

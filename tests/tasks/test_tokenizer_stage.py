@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from model.corpus.documents import Document, DocumentWriter
-from model.errors import CorpusError, TokenizerError
+from model.errors import ConfigError, CorpusError, TokenizerError
 from model.tokenizer.config import TokenizerConfig
 from model.tokenizer.tokenizer import Tokenizer
 from tasks.journal import NullJournal
@@ -36,6 +36,19 @@ def test_the_stage_saves_a_tokenizer_and_reports_how_it_fits_each_split(clean, t
     assert [row["split"] for row in report.tables["Splits"]] == ["train", "validation", "test"]
     assert report.headline.startswith("500 tokens, ")
     assert set(report.series) == {"token_lengths", "ranks"}
+
+
+@pytest.mark.feature("TOK-01")
+def test_the_tokenizer_of_a_model_that_exists_is_taken_byte_for_byte(clean, tmp_path):
+    run(clean, tmp_path / "model", vocab_size=400)
+    config = TokenizerConfig.model_validate({"from": "model", "vocab_size": 500})
+    report = tokenizer_stage(config, clean, tmp_path / "out", NullJournal(), root=tmp_path)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "model" / name).read_bytes()
+    assert report.metrics["vocab_size"] == 400
+    assert report.facts["from"] == "model"
+    with pytest.raises(ConfigError, match=r"tokenizer.from: nowhere: no such folder"):
+        tokenizer_stage(TokenizerConfig(from_model="nowhere"), clean, tmp_path / "x", NullJournal(), root=tmp_path)
 
 
 def test_only_the_training_split_decides_the_vocabulary(clean, tmp_path):

@@ -12,7 +12,7 @@ from model.architecture.interop.gguf import gguf_config, load_gguf
 from model.architecture.interop.gguf_file import read_gguf
 from model.architecture.interop.gguf_tokenizer import write_tokenizer
 from model.errors import ConfigError
-from model.files import read_json
+from model.files import finished_folder, read_json
 
 TOKENIZER_FILES = (
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja", "vocab.json",
@@ -48,15 +48,16 @@ def import_model(source: Path, out: Path) -> ModelConfig:
     """
     if out.exists():
         raise ConfigError(f"{out}: exists already; give a new folder")
-    if source.suffix == ".gguf":
-        model, special = load_gguf(source)
-        save_model(model, out, special)
-        write_tokenizer(read_gguf(source), out)
+    with finished_folder(out) as folder:
+        if source.suffix == ".gguf":
+            model, special = load_gguf(source)
+            save_model(model, folder, special)
+            write_tokenizer(read_gguf(source), folder)
+            return model.config
+        model = load_model(source)
+        published = read_json(source / "config.json")
+        save_model(model, folder, SpecialIds(*(published.get(f"{name}_token_id") for name in ("bos", "eos", "pad"))))
+        for name in TOKENIZER_FILES:
+            if (source / name).is_file():
+                shutil.copyfile(source / name, folder / name)
         return model.config
-    model = load_model(source)
-    published = read_json(source / "config.json")
-    save_model(model, out, SpecialIds(*(published.get(f"{name}_token_id") for name in ("bos", "eos", "pad"))))
-    for name in TOKENIZER_FILES:
-        if (source / name).is_file():
-            shutil.copyfile(source / name, out / name)
-    return model.config

@@ -69,7 +69,7 @@ def add_special(tokenizer: Tokenizer, names: Sequence[str]) -> VocabularyEdit:
     model = content["model"]
     if model.get("type") == "BPE" and not model.get("ignore_merges"):
         model["vocab"] |= {entry["content"]: entry["id"] for entry in entries}  # no gap before later tokens
-    new = Tokenizer(json.dumps(content, ensure_ascii=False, indent=2))
+    new = Tokenizer(json.dumps(content, ensure_ascii=False, indent=2), roles=tokenizer.roles)
     return VocabularyEdit("add", tokenizer, new, tuple(range(tokenizer.vocab_size)), ((),) * len(names))
 
 
@@ -98,4 +98,6 @@ def edit_with_new_tokens(
     content = render_bpe(old.content, tokens, merges, old.content["added_tokens"])
     ranks = old.ranks()
     pieces = tuple(tuple(segment(old.characters(token), ranks)) for token in tokens[tokenizer.vocab_size :])
-    return VocabularyEdit(kind, tokenizer, Tokenizer(content), tuple(range(tokenizer.vocab_size)), pieces)
+    return VocabularyEdit(
+        kind, tokenizer, Tokenizer(content, roles=tokenizer.roles), tuple(range(tokenizer.vocab_size)), pieces
+    )

@@ -41,7 +41,7 @@ def prune(tokenizer: Tokenizer, uses: npt.NDArray[np.int64] | Sequence[int], voc
     ]
     added = [{**entry, "id": new_ids[entry["id"]]} for entry in old.content["added_tokens"]]
     content = render_bpe(old.content, [old.tokens[i] for i in kept], merges, added, new_ids)
-    return VocabularyEdit("prune", tokenizer, Tokenizer(content), kept)
+    return VocabularyEdit("prune", tokenizer, Tokenizer(content, roles=tokenizer.roles), kept)
 
 
 def kept_ids(

@@ -52,6 +52,8 @@ def byte_pair_model(model: dict[str, Any], rule: str) -> BytePairModel | None:
         return None
     vocabulary = model["vocab"]
     characters = stand_ins()
+    if any(characters[byte] not in vocabulary for byte in range(256)):
+        return None  # others' vocabularies may lack bytes that no text has
     byte_ids = np.array([vocabulary[characters[byte]] for byte in range(256)], np.uint32)
     pairs = (merge if isinstance(merge, list) else merge.split(" ") for merge in model["merges"])
     rows = [(vocabulary[left], vocabulary[right], vocabulary[left + right]) for left, right in pairs]

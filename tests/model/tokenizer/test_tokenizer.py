@@ -187,3 +187,21 @@ def test_an_id_outside_the_vocabulary_is_named(wrong):
 def test_half_a_surrogate_pair_is_named_with_its_place():
     with pytest.raises(TokenizerError, match=r"text 1: character 2 is U\+D83D, half of a surrogate pair"):
         small_tokenizer().encode_batch(["fine", "ab\ud83d"])
+
+
+def test_anothers_tokenizer_opens_by_the_roles_in_its_settings(tmp_path):
+    """As SmolLM2's: no token of ours for padding, and bytes that no token spells."""
+    import pickle
+
+    def foreign(content):
+        drop_pad(content)
+        drop_byte(content)
+
+    (tmp_path / "tokenizer.json").write_text(broken(foreign))
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"eos_token": "<|im_end|>", "pad_token": "<|im_end|>"}))
+    opened = Tokenizer.open(tmp_path)
+    assert opened.end_of_text_id == opened.special_tokens["<|endoftext|>"]
+    assert opened.pad_id == opened.special_tokens["<|im_end|>"]
+    assert opened.missing_bytes == [ord("!")]
+    assert opened.decode(opened.encode("a boat")) == "a boat"
+    assert pickle.loads(pickle.dumps(opened)).pad_id == opened.pad_id
