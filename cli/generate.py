@@ -41,6 +41,9 @@ def generate(
     top_a: Annotated[float | None, typer.Option(help="drop below a times the square of the best; 0 is off")] = None,
     min_p: Annotated[float | None, typer.Option(help="drop below this share of the best; 0 is off")] = None,
     typical_p: Annotated[float | None, typer.Option(help="keep the most typical that reach p; 1 is off")] = None,
+    exit_confidence: Annotated[
+        float | None, typer.Option(help="models with early exits: leave when so sure; 1 is off (default 1)")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="the same seed draws the same text (default 0)")] = None,
     stop: Annotated[list[str] | None, typer.Option(help="cut before this text; may be given several times")] = None,
     n_logprobs: Annotated[int | None, typer.Option(help="likeliest tokens to report per step, with --json")] = None,
@@ -60,6 +63,7 @@ def generate(
         "top_a": top_a,
         "min_p": min_p,
         "typical_p": typical_p,
+        "exit_confidence": exit_confidence,
         "seed": seed,
         "stop": tuple(stop or ()) or None,
         "n_logprobs": n_logprobs,

@@ -40,11 +40,7 @@ class Attention(nn.Module):
     def forward(self, x_BTD: Tensor, context: AttentionContext) -> Tensor:
         """(batch, time, d_model) -> (batch, time, d_model)."""
         batch, time, _ = x_BTD.shape
-        qkv = self.qkv(x_BTD).view(batch, time, -1, self.head_size).transpose(1, 2)
-        # queries and keys turn by the same angles: one rotation for both
-        qk, v = qkv.split([self.n_heads + self.n_kv_heads, self.n_kv_heads], dim=1)
-        qk = self.turn(self.qk_norm(qk), context.cos, context.sin)
-        q, k = qk.split([self.n_heads, self.n_kv_heads], dim=1)
+        q, k, v = self._projected(x_BTD, context)
         if context.cache is not None:
             k, v = context.cache.update(self.layer, k, v)
         bias = self.look(context, time, q.dtype)
@@ -52,6 +48,20 @@ class Attention(nn.Module):
         y = attend(q, k, v, bias, training=self.training, dropout=self.dropout, softcap=self.softcap)
         y_BTD: Tensor = self.out(self.gate(y.transpose(1, 2).reshape(batch, time, -1), x_BTD))
         return y_BTD
+
+    def keep(self, x_BTD: Tensor, context: AttentionContext) -> None:
+        """Put keys and values into the cache, nothing more."""
+        if context.cache is not None:
+            context.cache.update(self.layer, *self._projected(x_BTD, context)[1:])
+
+    def _projected(self, x_BTD: Tensor, context: AttentionContext) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values, each (batch, its heads, time, head_size), in their positions."""
+        qkv = self.qkv(x_BTD).view(*x_BTD.shape[:2], -1, self.head_size).transpose(1, 2)
+        # queries and keys turn by the same angles: one rotation for both
+        qk, v = qkv.split([self.n_heads + self.n_kv_heads, self.n_kv_heads], dim=1)
+        qk = self.turn(self.qk_norm(qk), context.cos, context.sin)
+        q, k = qk.split([self.n_heads, self.n_kv_heads], dim=1)
+        return q, k, v
 
 
 class Scale(nn.Module):

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from model.architecture.config import ModelConfig
+from model.architecture.depth import RoutedBlock
 from model.architecture.experts import Experts
 from model.architecture.feedforward import FEEDFORWARDS
 from model.architecture.masks import AttentionContext
@@ -34,6 +35,10 @@ class Block(nn.Module):
         y_BTD: Tensor = x_BTD + self.dropout(self.feedforward(self.feedforward_norm(x_BTD), context))
         return y_BTD
 
+    def pass_by(self, x_BTD: Tensor, context: AttentionContext) -> None:
+        """Tokens that left keep their keys and values here, for those after them."""
+        self.attention.keep(self.attention_norm(x_BTD), context)  # type: ignore[operator]
+
 
 class PostNormBlock(nn.Module):
     """Norms after the sums: the transformer of 2017 (Vaswani et al., section 3.1)."""
@@ -51,6 +56,10 @@ class PostNormBlock(nn.Module):
         x_BTD = self.attention_norm(x_BTD + self.dropout(self.attention(x_BTD, context)))
         y_BTD: Tensor = self.feedforward_norm(x_BTD + self.dropout(self.feedforward(x_BTD, context)))
         return y_BTD
+
+    def pass_by(self, x_BTD: Tensor, context: AttentionContext) -> None:
+        """Tokens that left keep their keys and values here, for those after them."""
+        self.attention.keep(x_BTD, context)  # type: ignore[operator]
 
 
 class SandwichBlock(nn.Module):
@@ -74,6 +83,10 @@ class SandwichBlock(nn.Module):
         sum_BTD: Tensor = x_BTD + self.dropout(self.feedforward_out_norm(y_BTD))
         return sum_BTD
 
+    def pass_by(self, x_BTD: Tensor, context: AttentionContext) -> None:
+        """Tokens that left keep their keys and values here, for those after them."""
+        self.attention.keep(self.attention_norm(x_BTD), context)  # type: ignore[operator]
+
 
 class MixerBlock(nn.Module):
     """A mixer alone, behind its norm: Mamba's block has no feed-forward."""
@@ -89,6 +102,10 @@ class MixerBlock(nn.Module):
         y_BTD: Tensor = x_BTD + self.dropout(self.attention(self.attention_norm(x_BTD), context))
         return y_BTD
 
+    def pass_by(self, x_BTD: Tensor, context: AttentionContext) -> None:
+        """Tokens that left keep their keys and values here, for those after them."""
+        self.attention.keep(self.attention_norm(x_BTD), context)  # type: ignore[operator]
+
 
 BLOCKS: dict[str, Callable[[ModelConfig, int], nn.Module]] = {
     "pre": Block,
@@ -99,7 +116,8 @@ BLOCKS: dict[str, Callable[[ModelConfig, int], nn.Module]] = {
 
 def build_block(config: ModelConfig, layer: int) -> nn.Module:
     """The block of a layer."""
-    return (MixerBlock if config.feedforward.kind == "none" else BLOCKS[config.norm.placement])(config, layer)
+    block = (MixerBlock if config.feedforward.kind == "none" else BLOCKS[config.norm.placement])(config, layer)
+    return RoutedBlock(block, config, layer) if config.is_routed(layer) else block
 
 
 def build_feedforward(config: ModelConfig, layer: int) -> nn.Module:

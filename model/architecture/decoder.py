@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from model.architecture.added_positions import ADDED_POSITIONS
 from model.architecture.block import build_block
 from model.architecture.config import ModelConfig
+from model.architecture.depth import build_depth
 from model.architecture.embedding import build_embedding, build_noise
 from model.architecture.head import build_final_norm, build_head, build_readout
 from model.architecture.initialization import initialize
@@ -57,6 +58,7 @@ class Decoder(nn.Module):
         self.embedding_noise = build_noise(config)
         self.embedding_dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(build_block(config, layer) for layer in range(config.n_layers))
+        self.depth = build_depth(config)
         self.norm = build_final_norm(config)
         self.readout = build_readout(config)
         self.head = build_head(config)
@@ -107,10 +109,13 @@ class Decoder(nn.Module):
         context = self._context(tokens_BT, cache, padding_BT, documents_BT, dtype)
         x_BTD = self.added_positions(x_BTD, context.new_positions(tokens_BT.shape[1]))
         x_BTD = self.embedding_dropout(self.embedding_noise(x_BTD)).to(dtype)
-        for block in self.blocks:
-            x_BTD = block(x_BTD, context)
+        x_BTD = self.depth(self.blocks, x_BTD, context, self._read)
         if cache is not None:
             cache.advance(tokens_BT.shape[1])
+        return self._read(x_BTD)
+
+    def _read(self, x_BTD: Tensor) -> Tensor:
+        """What the head reads of the residual stream."""
         hidden_BTD: Tensor = self.readout(self.norm(x_BTD))
         return hidden_BTD
 

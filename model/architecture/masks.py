@@ -103,7 +103,7 @@ class SpannedLook:
     def _bias(self, context: AttentionContext, time: int, dtype: torch.dtype) -> Tensor:
         keys = context.positions[:, None, None, :]
         queries = context.new_positions(time)[:, None, :, None]
-        allowed = _base(context, time) & SPANS[self.span](queries, keys, self.options)
+        allowed = allowed_before(context, time) & SPANS[self.span](queries, keys, self.options)
         bias = torch.zeros(allowed.shape, dtype=dtype, device=allowed.device)
         if self.alibi_heads:
             slopes = alibi_slopes(self.alibi_heads).to(allowed.device)[:, None, None]
@@ -111,7 +111,7 @@ class SpannedLook:
         return bias.masked_fill(~allowed, float("-inf"))
 
 
-def _base(context: AttentionContext, time: int) -> Tensor:
+def allowed_before(context: AttentionContext, time: int) -> Tensor:
     """What causality, padding and documents allow: (batch or 1, 1, time, all) bool."""
     if context.borders is not None:
         return context.borders == 0

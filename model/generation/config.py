@@ -45,6 +45,13 @@ class GenerationConfig(StrictConfig):
         description="keep the tokens of most typical surprise that together reach p; 1 is off",
         json_schema_extra=unit("probability"),
     )
+    exit_confidence: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="a model with early exits leaves out the layers after the first exit that is so sure; 1 is off",
+        json_schema_extra=unit("probability"),
+    )
     seed: int = Field(0, ge=0, lt=2**63, description="the same seed draws the same text")
     stop: tuple[StopString, ...] = Field(
         (), max_length=16, description="the text is cut before the first of these strings"

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from model.architecture.decoder import Decoder
+from model.architecture.depth import EarlyExit
 from model.errors import GenerationError
 from model.generation.config import GenerationConfig
 from model.generation.request import Generation, Request
@@ -78,6 +79,11 @@ def _requests(model: Decoder, tokenizer: Tokenizer, prompts: Sequence[str], conf
             f"the tokenizer has {tokenizer.vocab_size} tokens, the model only {model.config.vocab_size}: "
             "they do not belong together; open both from one model folder"
         )
+    if config.exit_confidence < 1 and not isinstance(model.depth, EarlyExit):
+        raise GenerationError(
+            f"exit_confidence {config.exit_confidence}: the model has no early exits; leave it at 1, or train one with "
+            "pretrain.model.depth.exit_every"
+        )
     return [Request(prompt, index, tokenizer, config) for index, prompt in enumerate(prompts)]
 
 
@@ -91,10 +97,12 @@ def _steps(
         active = list(requests)
         batch = WindowBatch(model, [r.start for r in active], tokenizer.pad_id, config.max_new_tokens)
         while active:
-            logits_BV = _finite(batch.next_logits()[:, : tokenizer.vocab_size])
+            logits_BV, layers_B = _next(model, batch, config.exit_confidence)
+            logits_BV = _finite(logits_BV[:, : tokenizer.vocab_size])
             tokens_B = choose(logits_BV, config, [request.random.random() for request in active])
             tokens = tokens_B.tolist()
-            for request, *drawn in zip(active, tokens, *_logprobs(logits_BV, tokens_B, config.n_logprobs), strict=True):
+            figures = _logprobs(logits_BV, tokens_B, config.n_logprobs)
+            for request, *drawn in zip(active, tokens, *figures, layers_B, strict=True):
                 request.take(*drawn)
             yield
             going_on = [row for row, request in enumerate(active) if request.finish_reason is None]
@@ -104,6 +112,18 @@ def _steps(
             batch.append(tokens)
     finally:
         model.train(was_training)
+
+
+def _next(model: Decoder, batch: WindowBatch, exit_confidence: float) -> tuple[Tensor, list[int | None]]:
+    """The logits of each row, and the layers that computed it if the model has early exits."""
+    if not isinstance(model.depth, EarlyExit):
+        return batch.next_logits(), [None] * len(batch.windows)
+    # for this pass only: several texts may be drawn from one model in turns
+    before, model.depth.threshold = model.depth.threshold, exit_confidence
+    try:
+        return batch.next_logits(), model.depth.layers_used[:, -1].tolist()
+    finally:
+        model.depth.threshold = before
 
 
 def _finite(logits_BV: Tensor) -> Tensor:

@@ -23,6 +23,7 @@ class Generation:
         logprobs: ln of each token's probability under the model itself, before temperature and filters (nats).
         finish_reason: A stop string, `max_new_tokens` reached, or the model ended the text.
         top_logprobs: For each token the `n_logprobs` likeliest (id, logprob), best first; empty lists when 0.
+        layers_used: For each token the layers that computed it; empty where the model has no early exits.
     """
 
     text: str
@@ -30,6 +31,7 @@ class Generation:
     logprobs: list[float]
     finish_reason: FinishReason
     top_logprobs: list[list[tuple[int, float]]] = field(default_factory=list)
+    layers_used: list[int] = field(default_factory=list)
 
 
 class Request:
@@ -54,8 +56,11 @@ class Request:
         self._tokens: list[int] = []
         self._logprobs: list[float] = []
         self._top_logprobs: list[list[tuple[int, float]]] = []
+        self._layers_used: list[int] = []
 
-    def take(self, token: int, logprob: float, top_logprobs: list[tuple[int, float]]) -> None:
+    def take(
+        self, token: int, logprob: float, top_logprobs: list[tuple[int, float]], layers_used: int | None = None
+    ) -> None:
         """Add a drawn token; sets `finish_reason` when it is the last."""
         if token == self._tokenizer.end_of_text_id:
             self.finish_reason = "end_of_text"
@@ -63,6 +68,8 @@ class Request:
         self._tokens.append(token)
         self._logprobs.append(logprob)
         self._top_logprobs.append(top_logprobs)
+        if layers_used is not None:
+            self._layers_used.append(layers_used)
         self.text.add(self._tokenizer.decode_bytes([token]))
         if self.text.stopped:
             self.finish_reason = "stop"
@@ -72,4 +79,4 @@ class Request:
     def generation(self) -> Generation:
         """The result; of an unfinished request, as if it ended here."""
         reason = self.finish_reason or "length"
-        return Generation(self.text.text, self._tokens, self._logprobs, reason, self._top_logprobs)
+        return Generation(self.text.text, self._tokens, self._logprobs, reason, self._top_logprobs, self._layers_used)

@@ -7,6 +7,10 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from model.architecture.auxiliary import activation_sparsity
+from model.architecture.decoder import Decoder
+from model.architecture.depth import depth_usage
+from model.architecture.experts import expert_usage
 from model.checkpoint.manager import CheckpointManager
 from model.dataset.shards import TokenDataset
 from model.errors import TrainingError
@@ -50,6 +54,8 @@ class Logging:
         }
         self.log(figures, run.step)
         self._log_mixture(run)
+        if used := part_usage(run.model):
+            self.log(used, run.step)
         run.history.append({"step": run.step, **{key: float(f"{value:.6g}") for key, value in figures.items()}})
         self.show(run, {"loss": figures["train_loss"], "tokens_per_second": figures["tokens_per_second"]})
         self.losses, self.tokens, self.started = [], 0, time.monotonic()
@@ -67,6 +73,18 @@ class Logging:
             run.step,
         )
         run.history.append({"step": run.step, "mixture": run.loader.tokens_by_group.tolist()})
+
+
+def part_usage(model: Decoder) -> dict[str, float]:
+    """How a network's parts were used in the last pass: experts' loads, routed layers' shares, zeros of activations.
+
+    Of the experts of a layer the largest and the smallest share of tokens; empty for a network without such parts.
+    """
+    figures: dict[str, float] = {}
+    for name, shares in expert_usage(model).items():
+        figures |= {f"experts/{name}/largest_share": max(shares), f"experts/{name}/smallest_share": min(shares)}
+    figures |= {f"depth/{name}": share for name, share in depth_usage(model).items()}
+    return figures | {f"sparsity/{name}": share for name, share in activation_sparsity(model).items()}
 
 
 @dataclass

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from model.architecture.auxiliary import auxiliary_loss
 from model.architecture.decoder import Decoder
@@ -142,7 +143,7 @@ def training_loss(
     options: LossConfig = PLAIN,
     documents_BT: Tensor | None = None,
 ) -> Tensor:
-    """What a step minimizes: the cross-entropy with its options, plus what the model's parts ask for (experts).
+    """What a step minimizes: the cross-entropy with its options, plus what exits and parts ask for.
 
     Args:
         model: In training mode.
@@ -152,8 +153,43 @@ def training_loss(
         documents_BT: See `Decoder.hidden`.
     """
     hidden_BTD = model.hidden(inputs_BT, documents_BT=documents_BT)
+    exits: list[Tensor] = model.depth.take_exits()  # type: ignore[operator]
     loss = next_token_loss(
         hidden_BTD, model.head.weight, targets_BT, options=options, softcap=model.config.logit_softcap
     )
+    for exit_BTD in exits:
+        loss = loss + exit_loss(model, exit_BTD, hidden_BTD, targets_BT, options) / len(exits)
     extra = auxiliary_loss(model)
     return loss if extra is None else loss + extra
+
+
+def exit_loss(
+    model: Decoder, exit_BTD: Tensor, hidden_BTD: Tensor, targets_BT: Tensor, options: LossConfig = PLAIN
+) -> Tensor:
+    """What an early exit costs, times `depth.exit_loss`: its cross-entropy, and that of its confidence.
+
+    The confidence head learns whether the exit's best token is that of the last layer (Schuster et al. 2022,
+    arXiv:2207.07061, section 3.5, the early exit classifier), and moves nothing else.
+
+    Args:
+        model: With exits.
+        exit_BTD: What the head reads at the exit.
+        hidden_BTD: What it reads at the end.
+        targets_BT: As for the loss.
+        options: As for the loss.
+    """
+    weight, cap = model.head.weight, model.config.logit_softcap
+    loss = next_token_loss(exit_BTD, weight, targets_BT, options=options, softcap=cap)
+    counted_BT = targets_BT >= 0
+    agrees_N = best_tokens(exit_BTD[counted_BT], weight) == best_tokens(hidden_BTD[counted_BT], weight)
+    logits_N = model.depth.confident(exit_BTD.detach())[counted_BT]  # type: ignore[operator]
+    sure = functional.binary_cross_entropy_with_logits(logits_N, agrees_N.to(logits_N.dtype), reduction="sum")
+    return model.config.depth.exit_loss * (loss + sure / max(1, len(logits_N)))
+
+
+@torch.no_grad()
+def best_tokens(hidden_ND: Tensor, head_weight_VD: Tensor) -> Tensor:
+    """The likeliest token of each state, (n,) int64, without ever holding all logits."""
+    matrix = head_weight_VD.to(hidden_ND.dtype)
+    chunk = max(1, CHUNK_LOGITS // matrix.shape[0])
+    return torch.cat([(part @ matrix.T).argmax(dim=-1) for part in hidden_ND.split(chunk)])

@@ -15,16 +15,12 @@ from typing import Any
 from model.architecture.config import ModelConfig
 from model.architecture.decoder import Decoder
 from model.architecture.interop import load_model
+from model.architecture.interop.families import essential
 from model.architecture.interop.importing import TOKENIZER_FILES, read_config
 from model.errors import ConfigError, TokenizerError
 from model.tokenizer.tokenizer import Tokenizer
 
-OF_TRAINING = (
-    "vocab_size", "dropout", "context_length", "initialization", "embedding.noise", "feedforward.sparsity_loss",
-    "experts.capacity", "experts.load_balance_loss", "experts.z_loss", "head_dim",
-)  # fmt: skip
-PATTERNS = ("mixers", "attention.pattern", "position.pattern", "experts.pattern")
-RECURRENT = set("FCM")
+PATTERNS = ("mixers", "attention.pattern", "position.pattern", "experts.pattern", "depth.pattern")
 
 
 def starting_shape(key: str, folder: Path, wanted: ModelConfig, tokenizer: Tokenizer) -> ModelConfig:
@@ -102,20 +98,11 @@ def starting_weights(network: Decoder, folder: Path) -> None:
 
 def _computing(config: ModelConfig) -> dict[str, Any]:
     """The fields of a shape that matter to what it computes."""
-    values = _flat(config.model_dump(mode="json"))
-    left_out = [*OF_TRAINING]
-    if config.position.kind == "learned":  # the table has a row for each position
-        left_out.remove("context_length")
-    if config.position.kind != "rope":
-        left_out += ["rope_theta", "position.scaling"]
-    if not RECURRENT & set(config.mixers):
-        left_out.append("recurrent")
-    if config.feedforward.kind != "depthwise":
-        left_out.append("feedforward.width")
-    kept = {k: v for k, v in values.items() if not any(k == name or k.startswith(f"{name}.") for name in left_out)}
-    if config.head_dim is not None and config.head_dim * config.n_heads != config.d_model:
-        kept["head_dim"] = config.head_dim
-    return kept
+    values = _flat(essential(config).model_dump(mode="json"))
+    del values["vocab_size"]
+    if config.position.kind != "learned":  # its table has a row for each position
+        del values["context_length"]
+    return values
 
 
 def _written_out(pattern: str, n_layers: int) -> str:

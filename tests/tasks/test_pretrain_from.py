@@ -30,7 +30,7 @@ from tasks.journal import NullJournal
 from tasks.pretrain import pretrain
 from tasks.report import StageReport
 
-pytestmark = pytest.mark.feature("TRAIN-01", "ARCH-16")
+pytestmark = pytest.mark.feature("TRAIN-01", "ARCH-11")
 
 CONFIG = PretrainConfig(
     model=ModelConfig(n_layers=2, d_model=32, n_heads=2, n_kv_heads=1, d_ff=64, context_length=32),
@@ -235,6 +235,21 @@ def test_a_model_of_others_goes_in_and_comes_out_with_its_tokenizer(tmp_path: Pa
     tokens = torch.tensor([tokenizer.encode("The captain sold the wooden boat")])
     with torch.no_grad():
         torch.testing.assert_close(load_model(tmp_path / "out")(tokens), opened(tokens).logits, atol=1e-4, rtol=0)
+
+
+@pytest.mark.feature("ARCH-09", "ARCH-15")
+def test_loads_of_experts_and_shares_of_routed_layers_are_logged(place: Path) -> None:
+    parts = {"experts": {"n_experts": 4, "top_k": 2}, "depth": {"pattern": "FR", "exit_every": 1}}
+    config = PretrainConfig.model_validate(CONFIG.model_dump() | {"model": CONFIG.model.model_dump() | parts})
+    journal = NullJournal()
+    pretrain(config, *(place / name for name in ("tokens", "tokenizer", "out", "checkpoints")), journal)
+    logged = [event["values"] for event in journal.events if "depth/layers_used" in event.get("values", {})]
+    assert len(logged) == 3
+    assert logged[-1]["depth/layers_used"] == 2
+    assert 0 < logged[-1]["depth/blocks.1"] < 1
+    name = "experts/blocks.0.feedforward"
+    assert 0 <= logged[-1][f"{name}/smallest_share"] <= 0.5 <= logged[-1][f"{name}/largest_share"] <= 1
+    assert load_model(place / "out").config.depth.exit_every == 1
 
 
 def test_the_weights_begin_as_those_of_the_model(place: Path) -> None:

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from model.architecture.config import patterns
 from model.architecture.config.options import (
     AttentionConfig,
+    DepthConfig,
     EmbeddingConfig,
     ExpertsConfig,
     FeedForwardConfig,
@@ -67,6 +68,7 @@ class ModelConfig(StrictConfig):
     recurrent: RecurrentConfig = Field(RecurrentConfig(), description="mixers F, C and M")
     feedforward: FeedForwardConfig = Field(FeedForwardConfig(), description="what each token goes through alone")
     experts: ExpertsConfig | None = Field(None, description="a mixture of experts as feed-forward; empty: none")
+    depth: DepthConfig = Field(DepthConfig(), description="how many layers a token goes through")
     embedding: EmbeddingConfig = Field(EmbeddingConfig(), description="from ids to vectors")
     logit_softcap: float | None = Field(None, gt=0, description="logits are kept below this by tanh; empty: not")
     initialization: InitializationConfig = Field(
@@ -152,6 +154,23 @@ class ModelConfig(StrictConfig):
         return self
 
     @model_validator(mode="after")
+    def _depths_fit(self) -> ModelConfig:
+        patterns.check_pattern("depth.pattern", self.depth.pattern, patterns.DEPTHS, self.n_layers)
+        every = self.depth.exit_every
+        if every is not None and every >= self.n_layers:
+            raise ValueError(
+                f"depth.exit_every {every} leaves no exit before the last of n_layers {self.n_layers}; lower it"
+            )
+        if every is None and "R" not in self.depth.pattern:
+            return self
+        if set(self.mixers) != {"A"} or self.feedforward.kind == "depthwise":
+            raise ValueError(
+                "depth: tokens can only leave out attention and feed-forwards without a state; set mixers to A and "
+                "feedforward.kind to another than depthwise"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _embeddings_fit(self) -> ModelConfig:
         adaptive, cutoffs = self.embedding.kind == "adaptive", self.embedding.cutoffs
         if adaptive != bool(cutoffs):
@@ -191,6 +210,10 @@ class ModelConfig(StrictConfig):
         return self.experts is not None and (
             patterns.of_layer(self.experts.pattern, layer, patterns.FEEDFORWARDS) == "experts"
         )
+
+    def is_routed(self, layer: int) -> bool:
+        """Whether only some tokens go through a layer."""
+        return patterns.of_layer(self.depth.pattern, layer, patterns.DEPTHS) == "routed"
 
     def num_params(self) -> int:
         """Trainable numbers, known before anything is built (needs `vocab_size`)."""

@@ -161,6 +161,20 @@ class ExpertsConfig(StrictConfig):
     z_loss: float = Field(0.001, ge=0, le=10, description="weight of the loss that keeps the router's logits small")
 
 
+class DepthConfig(StrictConfig):
+    """How many layers a token goes through."""
+
+    pattern: str = Field("F", description="who goes through, by layer: F every token, R routed (mixture of depths)")
+    capacity: float = Field(
+        0.125, gt=0, lt=1, description="R: share of tokens that the layer computes", json_schema_extra=unit("share")
+    )
+    exit_every: int | None = Field(
+        None, ge=1, le=256, description="early exits after so many layers each; empty: none",
+        json_schema_extra=unit("layers"),
+    )  # fmt: skip
+    exit_loss: float = Field(0.5, ge=0, le=10, description="weight of the exits' cross-entropies and confidence")
+
+
 class EmbeddingConfig(StrictConfig):
     """From ids to vectors."""
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 MIXERS: Mapping[str, str] = {"A": "attention", "F": "attention_free", "C": "convolution", "M": "mamba"}
 SPANS: Mapping[str, str] = {"L": "full", "S": "sliding", "D": "dilated", "K": "sinks", "B": "block_sparse"}
 POSITIONS: Mapping[str, str] = {"P": "positions", "N": "none"}
+DEPTHS: Mapping[str, str] = {"F": "full", "R": "routed"}
 FEEDFORWARDS: Mapping[str, str] = {"D": "dense", "E": "experts"}
 
 

@@ -24,7 +24,7 @@ class LayerSize:
         feedforward: What each token goes through, e.g. `swiglu`.
         mixer_params: Of the mixer.
         feedforward_params: Of the feed-forward, all experts counted.
-        active_params: Matrix weights that one token is multiplied with.
+        active_params: Matrix weights that one token is multiplied with, on average where a layer is routed.
         norm_params: Of all norms of the block.
         keys_seen: Keys that the last token of a full context looks at; 0 without attention.
         cached_per_token: Numbers that a cache keeps of each token.
@@ -56,7 +56,10 @@ def num_params(config: ModelConfig) -> int:
     head = 0 if config.tie_embeddings else _vocabulary(config) * config.d_model
     final_norm = 0 if config.norm.placement == "post" else _norm_params(config)
     positions = config.context_length * config.d_model if config.position.kind == "learned" else 0
-    return embedding_params(config) + positions + sum(layer.params for layer in layers(config)) + final_norm + head
+    depth = sum(config.is_routed(layer) for layer in range(config.n_layers)) * (config.d_model + 1)
+    depth += config.d_model if config.depth.exit_every is not None else 0
+    blocks = sum(layer.params for layer in layers(config))
+    return embedding_params(config) + positions + blocks + depth + final_norm + head
 
 
 def active_params(config: ModelConfig) -> int:
@@ -80,7 +83,7 @@ def forward_flops_per_token(config: ModelConfig, context: int | None = None) -> 
 
 
 def cache_bytes_per_token(config: ModelConfig, bytes_per_number: int = 2) -> int:
-    """What the cache of one sequence grows by with each token."""
+    """What the cache of one sequence grows by with each token; a byte for each routed layer is left out."""
     return sum(layer.cached_per_token for layer in layers(config)) * bytes_per_number
 
 
@@ -116,13 +119,15 @@ def _layer(config: ModelConfig, layer: int) -> LayerSize:
     mixer_params, mixer_matrices, state = MIXERS[mixer](config)
     feedforward_params, feedforward_matrices, feedforward_state = _feedforward(config, layer)
     attends = mixer == "attention"
+    share = config.depth.capacity if config.is_routed(layer) else 1.0
+    routed = "routed " if config.is_routed(layer) else ""
     norms = {"pre": 2, "post": 2, "sandwich": 4}[config.norm.placement] - (config.feedforward.kind == "none")
     return LayerSize(
-        mixer=f"{config.span(layer)} attention" if attends else mixer.replace("_", "-"),
+        mixer=routed + (f"{config.span(layer)} attention" if attends else mixer.replace("_", "-")),
         feedforward=_feedforward_name(config, layer),
         mixer_params=mixer_params,
         feedforward_params=feedforward_params,
-        active_params=mixer_matrices + feedforward_matrices,
+        active_params=round(share * (mixer_matrices + feedforward_matrices)),
         norm_params=norms * _norm_params(config),
         keys_seen=keys_seen(config, layer, config.context_length) if attends else 0,
         cached_per_token=2 * config.n_kv_heads * config.head_size if attends else 0,

@@ -13,6 +13,7 @@ from typing import Any
 from model.architecture.config import ModelConfig
 from model.architecture.config.options import (
     AttentionConfig,
+    DepthConfig,
     InitializationConfig,
     NoScaling,
     RecurrentConfig,
@@ -54,6 +55,11 @@ def essential(config: ModelConfig) -> ModelConfig:
     if config.experts is not None:
         training_only = {"load_balance_loss": 0.0, "z_loss": 0.0, "capacity": None}
         update["experts"] = config.experts.model_copy(update=training_only)
+    plain = DepthConfig()
+    unused_depth = {"exit_loss": plain.exit_loss} | (
+        {} if "R" in config.depth.pattern else {"capacity": plain.capacity}
+    )
+    update["depth"] = config.depth.model_copy(update=unused_depth)
     mixers = {config.mixer(layer) for layer in range(config.n_layers)}
     if "attention" in mixers:
         update["attention"] = _essential_attention(config)

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from model.architecture.config import ModelConfig
 from model.architecture.decoder import Decoder, initialize
+from model.architecture.depth import EarlyExit
 
 VOCABULARY = 40
 PATTERNS = {
@@ -58,6 +59,7 @@ def configurations(draw: Any) -> ModelConfig:
         "feedforward": {"kind": pick(KINDS), "bias": draw(st.booleans()), "sparsity_loss": pick([0.0, 0.0, 0.1])},
         "experts": pick(EXPERTS),
         "embedding": pick([{}, {}, {"scale": "sqrt_width"}, {"kind": "adaptive", "cutoffs": [10, 25], "narrowing": 2}]),
+        "depth": {"pattern": pick(["F", "F", "R", "FR"]), "capacity": 0.5, "exit_every": pick([None, None, 1])},
         "logit_softcap": pick([None, 5.0]),
         "initialization": {"kind": pick(["gpt2", "normal", "kaiming", "xavier", "mup"]), "std": 0.3,
                            "base": {"d_model": 8, "head_size": 4}},
@@ -77,6 +79,8 @@ def _repaired(values: dict[str, Any]) -> ModelConfig:
         values["experts"] = None
     if values["experts"]:
         values["feedforward"] |= {"bias": False, "sparsity_loss": 0.0}
+    if set(values["mixers"]) != {"A"} or values["feedforward"]["kind"] == "depthwise":
+        values["depth"] = {}
     if values["embedding"].get("kind") == "adaptive":
         values["tie_embeddings"] = False
     try:
@@ -89,6 +93,8 @@ def built(config: ModelConfig, seed: int = 0) -> Decoder:
     """A decoder with random weights, ready for inference."""
     network = Decoder(config)
     initialize(network, torch.Generator().manual_seed(seed))
+    if isinstance(network.depth, EarlyExit):
+        network.depth.threshold = 0.5
     return network.eval()
 
 

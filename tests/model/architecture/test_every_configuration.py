@@ -10,11 +10,10 @@ from configurations import VOCABULARY, built, configurations, tokens_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from model.architecture.auxiliary import auxiliary_loss
 from model.architecture.config import ModelConfig
 from model.architecture.decoder import Decoder
 from model.generation.cache import StaticCache
-from model.training.objectives import next_token_loss
+from model.training.objectives import next_token_loss, training_loss
 
 many = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -86,9 +85,7 @@ def test_packed_documents_equal_separate_ones(config: ModelConfig, cut: int, tra
 def test_every_weight_gets_a_finite_gradient(config: ModelConfig) -> None:
     network = built(config).train()
     tokens = torch.arange(21 * 2).view(2, 21) % VOCABULARY
-    loss = next_token_loss(network.hidden(tokens[:, :-1]), network.head.weight, tokens[:, 1:])
-    extra = auxiliary_loss(network)
-    (loss if extra is None else loss + extra).backward()
+    training_loss(network, tokens[:, :-1], tokens[:, 1:]).backward()
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
             assert parameter.grad is not None, name
@@ -118,6 +115,6 @@ def test_a_bfloat16_stream_trains_and_stays_near_float32(config: ModelConfig) ->
     next_token_loss(hidden, network.head.weight, tokens[:, 1:]).backward()
     for name, parameter in network.named_parameters():
         assert parameter.grad is None or torch.isfinite(parameter.grad).all(), name
-    if config.experts is None:  # rounding sends near ties to another expert
+    if config.experts is None and "R" not in config.depth.pattern:  # rounding sends near ties another way
         found = network.head(hidden.detach()).float().detach()
         assert float((found - expected).abs().mean()) <= 0.2 * float(expected.abs().mean()) + 0.02

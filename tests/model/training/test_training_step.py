@@ -13,8 +13,8 @@ from torch.nn import functional
 from model.architecture.config import ModelConfig
 from model.architecture.decoder import Decoder, initialize
 from model.errors import TrainingError
-from model.training.config import PretrainConfig
-from model.training.objectives import next_token_loss
+from model.training.config import LossConfig, PretrainConfig
+from model.training.objectives import next_token_loss, training_loss
 from model.training.optimizers import build_optimizers
 from model.training.schedules import learning_rate
 from model.training.state import load_optimizer_tensors, optimizer_tensors
@@ -133,3 +133,30 @@ def test_an_optimizer_restored_from_tensors_goes_on_bit_for_bit(optimizer: str) 
         train_step(network_, optimizers_, *batch(2), step=2, learning_rate=0.01, clip_norm=1.0)
     for mine, other in zip(network.parameters(), copy.parameters(), strict=True):
         assert torch.equal(mine, other)
+
+
+def test_mup_takes_narrower_steps_in_the_matrices_of_a_wider_network() -> None:
+    shape = {"initialization": {"kind": "mup", "base": {"d_model": 8, "head_size": 4}}}
+    wide = ModelConfig.model_validate(SHAPE.model_dump() | shape | {"vocab_size": 61})
+    network = Decoder(wide).train()
+    initialize(network, torch.Generator().manual_seed(0))
+    config = PretrainConfig(model=SHAPE, optimizer="adamw", weight_decay=0.0)
+    before = {name: p.detach().clone() for name, p in network.named_parameters()}
+    train_step(network, build_optimizers(network, config), *batch(), step=1, learning_rate=0.01, clip_norm=1.0)
+    moved = {name: float((p.detach() - before[name]).abs().max()) for name, p in network.named_parameters()}
+    assert moved["embedding.weight"] == pytest.approx(0.01, rel=0.02)  # Adam's first step is the learning rate
+    assert moved["blocks.0.attention.qkv.weight"] == pytest.approx(0.01 * 8 / 32, rel=0.02)
+
+
+def test_a_step_minimizes_what_its_options_add() -> None:
+    plain, smoothed = small(), small()
+    options = LossConfig(label_smoothing=0.2, z_loss=0.01)
+    for network, added in ((plain, LossConfig()), (smoothed, options)):
+        optimizers = build_optimizers(network, PretrainConfig(model=SHAPE))
+        result = train_step(
+            network, optimizers, *batch(), step=1, learning_rate=0.01, clip_norm=1.0, loss_options=added
+        )
+        fresh, (inputs, targets) = small(), batch()
+        expected = training_loss(fresh, inputs, targets, options=added)
+        assert result.loss == pytest.approx(expected.item(), rel=1e-6)
+    assert not torch.equal(plain.embedding.weight, smoothed.embedding.weight)
