@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from model.corpus.documents import Document, count_documents, document_files, read_documents
+from model.corpus.documents import count_documents, document_batches, document_files, read_documents
 from model.dataset.config import TokenizeConfig
 from model.dataset.shards import ShardWriter, TokenDataset
 from model.dataset.statistics import SplitStatistics, document_length_rows, group_rows, token_length_rows
@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CONTEXTS = {"train": "training", "validation": "validation", "test": "test"}
-BATCH_CHARACTERS = 1_000_000
+BATCH_CHARACTERS, BATCH_DOCUMENTS = 1_000_000, 10_000
 FACTS_AT_ONCE = 20_000
+RELEASE_EVERY = 512
 CHECKED_EVERY = 16
 """Every so many documents, one is read back from its shard, decoded and compared with its text."""
 
@@ -94,7 +95,7 @@ def encode_split(
     """
     sample: dict[int, tuple[str, bytes]] = {}
     with writer:
-        for documents in _batches(read_documents(source)):
+        for documents in document_batches(read_documents(source), BATCH_CHARACTERS, BATCH_DOCUMENTS):
             encoded = tokenizer.encode_arrays([document.text for document in documents])
             for document, ids in zip(documents, encoded, strict=True):
                 text = document.text.encode("utf-8")
@@ -107,7 +108,9 @@ def encode_split(
         if regularization is not None:
             append_passes(source, tokenizer, writer, statistics, regularization)
     dataset = TokenDataset(writer.folder)
-    for index, (document_id, digest) in sample.items():
+    for done, (index, (document_id, digest)) in enumerate(sample.items()):
+        if done % RELEASE_EVERY == 0:
+            dataset.release()
         if hashlib.sha256(tokenizer.decode_bytes(dataset.document(index).tolist())).digest() != digest:
             raise IntegrityError(
                 f"{writer.folder}: the tokens of document {document_id!r} decode to another text than its own; "
@@ -129,20 +132,6 @@ def append_passes(
             ids = tokenizer.sample_encode(document.text, generator, dropout=config.dropout, alpha=config.alpha)
             writer.append(ids, len(document.text.encode("utf-8")), document.source, document.language)
             statistics.add(ids)
-
-
-def _batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
-    """Documents in lists of about a million characters, so that memory stays bounded."""
-    batch: list[Document] = []
-    size = 0
-    for document in documents:
-        batch.append(document)
-        size += len(document.text)
-        if size >= BATCH_CHARACTERS:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
 
 
 def _facts(document_id: str, ids: npt.NDArray[np.uint32], n_bytes: int, vocab_size: int) -> dict[str, Any]:

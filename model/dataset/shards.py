@@ -12,6 +12,7 @@ Every document is `<|endoftext|>` followed by the ids of its text. Layout of a s
 from __future__ import annotations
 
 import bisect
+import mmap
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -230,6 +231,16 @@ class TokenDataset:
             out[filled : filled + len(part)] = part
             filled += len(part)
             shard += 1
+
+    def release(self) -> None:
+        """Give the memory of all pages read so far back; they are read again when they are needed.
+
+        Mapped pages count as this process's memory for as long as they stay, however large the corpus is.
+        """
+        for shard in self._shards:
+            mapped = getattr(shard, "_mmap", None)
+            if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+                mapped.madvise(mmap.MADV_DONTNEED)
 
     def document(self, index: int) -> Ids:
         """The tokens of a document, `<|endoftext|>` first: (length,) int64.

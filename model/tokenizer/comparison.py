@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -14,6 +15,8 @@ from model.tokenizer.tokenizer import Tokenizer
 
 PIECE = 50_000
 Encode = Callable[[Sequence[str]], Sequence[Any]]
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -79,8 +82,12 @@ def _peers(tokenizer: Tokenizer) -> dict[str, Encode]:
     for name, load in {"tokie": _tokie, "gigatoken": _gigatoken}.items():
         try:
             found[name] = load(tokenizer.content)
-        except Exception:  # noqa: BLE001, S112  (not installed, or the file is beyond it: it is left out)
+        except ImportError:
             continue
+        except Exception as error:  # noqa: BLE001  (whatever a peer raises, the others go on)
+            logger.warning(
+                "%s cannot open this tokenizer and is left out: %s", name, " ".join(str(error).split())[:200]
+            )
     return found
 
 

@@ -10,10 +10,11 @@ from model.corpus.contamination.counting import ContaminationCount
 from model.corpus.contamination.items import Item, benchmark_items
 from model.corpus.contamination.ngram_index import NgramIndex
 from model.corpus.contamination.report import ContaminationReport, build_contamination_report
-from model.corpus.documents import Document
-from model.corpus.near_duplicates.finding import batches
+from model.corpus.documents import Document, document_batches
 from model.corpus.near_duplicates.words import characters_of, words_of
 from model.errors import ConfigError
+
+BATCH_CHARACTERS, BATCH_DOCUMENTS = 1_000_000, 10_000
 
 
 def check_contamination(
@@ -50,7 +51,7 @@ def check_contamination(
         for index in build_indexes(config, root=root, test_items=test_items)
     ]
     done = 0
-    for batch in batches(documents):
+    for batch in document_batches(documents, BATCH_CHARACTERS, BATCH_DOCUMENTS):
         texts, ids = characters_of([document.text for document in batch]), [document.id for document in batch]
         words = words_of(texts)
         overlaps = [count.add(texts, ids, first_position=done, words=words) for count in counts]

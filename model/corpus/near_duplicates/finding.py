@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import BinaryIO
@@ -13,7 +13,7 @@ from typing import BinaryIO
 import numpy as np
 
 from model.corpus.deduplicate import exact_first, text_digest
-from model.corpus.documents import Document
+from model.corpus.documents import Document, document_batches
 from model.corpus.near_duplicates.clusters import find_clusters
 from model.corpus.near_duplicates.config import NearDuplicatesConfig
 from model.corpus.near_duplicates.keep import choose_kept, joined_clusters
@@ -23,7 +23,7 @@ from model.corpus.near_duplicates.shingles import shingles
 from model.corpus.near_duplicates.signatures import signature_columns, signatures_of
 from model.corpus.near_duplicates.words import characters_of
 
-BATCH_CHARACTERS = 1_000_000
+BATCH_CHARACTERS, BATCH_DOCUMENTS = 1_000_000, 10_000
 
 
 def find_near_duplicates(
@@ -52,7 +52,7 @@ def find_near_duplicates(
     ):
         folder = Path(temporary)
         with ShingleWriter(folder) as writer, (folder / "signatures").open("wb") as signature_file:
-            for batch in batches(documents):
+            for batch in document_batches(documents, BATCH_CHARACTERS, BATCH_DOCUMENTS):
                 made = shingles(characters_of([document.text for document in batch]), config.shingle_words)
                 signatures_of(made, config).tofile(signature_file)
                 if config.verify == "exact":
@@ -85,20 +85,6 @@ def first_of_source(exact_of: np.ndarray, sources: np.ndarray) -> np.ndarray:
     codes = exact_of * (int(sources.max(initial=0)) + 1) + sources
     _, first, inverse = np.unique(codes, return_index=True, return_inverse=True)
     return first[inverse].astype(np.int64)
-
-
-def batches(documents: Iterable[Document], most_characters: int = BATCH_CHARACTERS) -> Iterator[list[Document]]:
-    """Documents in batches of about a million characters: small enough for the processor's cache."""
-    batch: list[Document] = []
-    n = 0
-    for document in documents:
-        batch.append(document)
-        n += len(document.text) + 1
-        if n >= most_characters:
-            yield batch
-            batch, n = [], 0
-    if batch:
-        yield batch
 
 
 class _Facts:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -183,3 +184,19 @@ def test_a_split_that_does_not_exist_and_ranges_outside_are_refused(tmp_path):
     for index in (-1, 1):
         with pytest.raises(CorpusError, match="expected 0 to 0"):
             dataset.document(index)
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="only Linux tells what a mapping holds")
+def test_released_pages_are_no_longer_held_and_read_the_same_again(tmp_path):
+    def resident_kb() -> int:
+        rows = Path("/proc/self/smaps_rollup").read_text().splitlines()
+        return next(int(row.split()[1]) for row in rows if row.startswith("Rss:"))
+
+    dataset = write(tmp_path, [list(range(4, 600)) * 40_000], shard_tokens=10**9)
+    before = resident_kb()
+    first = int(sum(dataset.read(start, 1_000_000).sum() for start in range(0, 23_000_000, 1_000_000)))
+    held = resident_kb() - before
+    dataset.release()
+    assert held > 40_000
+    assert resident_kb() - before < held - 40_000
+    assert int(sum(dataset.read(start, 1_000_000).sum() for start in range(0, 23_000_000, 1_000_000))) == first
