@@ -107,7 +107,7 @@ def lengths_plot(rows: Sequence[Mapping[str, Any]]) -> str:
         axes.set_xlabel("characters in a document, from")
         axes.set_ylabel("documents")
         axes.grid(axis="y", linewidth=0.8)
-        axes.legend(loc="upper right")
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
         return _svg(figure, "lengths")
 
 

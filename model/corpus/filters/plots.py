@@ -77,7 +77,7 @@ def lengths_plot(rows: Sequence[Mapping[str, Any]], kind: Format = "svg") -> byt
         axes.set_xticks(places, [f"{row['from']:,}" for row in rows], rotation=45, ha="right")
         axes.set_xlabel("characters in a document, from")
         axes.set_ylabel("documents")
-        axes.legend(loc="upper right")
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
         return _picture(figure, kind)
 
 
