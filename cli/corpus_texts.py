@@ -70,7 +70,7 @@ class Texts:
             ConfigError: An option is wrong.
         """
         from cli.user_texts import valid_config
-        from model.corpus.config import IngestConfig
+        from model.corpus.sources import IngestConfig
 
         options = {
             "glob": self.glob,

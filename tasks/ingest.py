@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import model.corpus
-from model.corpus.config import IngestConfig, PackageSource
 from model.corpus.ingest_unit import HASHES, hash_unit, write_unit
 from model.corpus.package_files import package_version
 from model.corpus.reading import FileOutcome
 from model.corpus.remote_files import downloads_of
 from model.corpus.set_aside import Quarantine
 from model.corpus.shard_runner import SerialRunner, ShardRunner
+from model.corpus.sources import IngestConfig, PackageSource
 from model.corpus.statistics import GroupStatistics
 from model.corpus.unit_store import UnitStore, code_digest, link_file, open_unit_store, run_units
 from model.corpus.units import IngestUnit, plan_units

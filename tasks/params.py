@@ -13,8 +13,9 @@ from pydantic import BaseModel, Field, Tag, ValidationError
 from model.architecture.config import ModelConfig  # noqa: F401  (part of the schema)
 from model.compression.config import QuantizeConfig
 from model.configuration import StrictConfig, fields_by_key
-from model.corpus.config import CleanConfig, IngestConfig
+from model.corpus.config import CleanConfig
 from model.corpus.datasheet.config import DatasheetConfig
+from model.corpus.sources import IngestConfig
 from model.dataset.config import TokenizeConfig
 from model.errors import ConfigError
 from model.evaluation.config import EvaluateConfig

@@ -1,4 +1,4 @@
-"""The `ingest` and `clean` sections of `params.yaml`: which texts, and what is kept of them."""
+"""The `clean` section of `params.yaml`: what is kept of the texts; `sources.py` has the section `ingest`."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ from model.corpus.contamination.config import ContaminationConfig
 from model.corpus.filters.config import FilterConfig
 from model.corpus.near_duplicates.config import NearDuplicatesConfig
 from model.corpus.pii.config import PiiConfig
-from model.corpus.sources import IngestConfig, PackageSource, PathSource, Source, UrlSource, local_paths
-
-__all__ = ["CleanConfig", "IngestConfig", "NormalizeConfig", "PackageSource", "PathSource", "UrlSource", "local_paths"]
+from model.corpus.sources import PathSource, Source
 
 
 class NormalizeConfig(StrictConfig):

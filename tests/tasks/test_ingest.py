@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from model.corpus.config import IngestConfig
 from model.corpus.documents import read_documents
+from model.corpus.sources import IngestConfig
 from model.errors import CorpusError
 from model.files import files_below, sha256_file
 from model.randomness import python_generator
@@ -202,7 +202,7 @@ def test_two_hundred_megabytes_on_one_line_take_little_memory(tmp_path, texts, r
         path.unlink()
     done = run_python(
         "import pathlib\n"
-        "from model.corpus.config import IngestConfig\n"
+        "from model.corpus.sources import IngestConfig\n"
         "from tasks.ingest import ingest\n"
         "from tasks.journal import NullJournal\n"
         f"root = pathlib.Path({str(tmp_path)!r})\n"

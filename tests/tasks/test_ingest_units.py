@@ -14,11 +14,11 @@ import psutil
 import pytest
 
 from model.corpus import units
-from model.corpus.config import IngestConfig
 from model.corpus.documents import read_documents
 from model.corpus.readers import formats
 from model.corpus.readers.source_file import SourceFile
 from model.corpus.shard_runner import ProcessRunner, SerialRunner
+from model.corpus.sources import IngestConfig
 from model.errors import ConfigError, CorpusError
 from model.files import files_below, sha256_file
 from model.randomness import python_generator
@@ -117,7 +117,7 @@ import pathlib, sys
 if __name__ == "__main__":
     from model.corpus import units
     units.UNIT_BYTES, units.UNIT_FILES = 20_000, 7
-    from model.corpus.config import IngestConfig
+    from model.corpus.sources import IngestConfig
     from tasks.ingest import ingest
     from model.corpus.shard_runner import ProcessRunner
     from tasks.journal import NullJournal

@@ -25,13 +25,22 @@ def key_from_environment(environment: Mapping[str, str] = os.environ) -> bytes |
     Raises:
         ConfigError: The key is too short to keep anything secret.
     """
-    key = environment.get(KEY_VARIABLE, "").encode("utf-8", "surrogateescape")
-    if key and len(key) < FEWEST_KEY_BYTES:
+    key = environment.get(KEY_VARIABLE, "").encode("utf-8", "surrogateescape") or None
+    check_key(key)
+    return key
+
+
+def check_key(key: bytes | None) -> None:
+    """Refuse a key that can be guessed, wherever it comes from; none is no mistake yet.
+
+    Raises:
+        ConfigError: The key is too short to keep anything secret.
+    """
+    if key is not None and len(key) < FEWEST_KEY_BYTES:
         raise ConfigError(
             f"{KEY_VARIABLE}: got a key of {len(key)} bytes, expected at least {FEWEST_KEY_BYTES}; "
             'make one with `python -c "import secrets; print(secrets.token_hex(32))"`'
         )
-    return key or None
 
 
 def replacement(value: str, kind: Kind, action: Action, key: bytes | None) -> str:

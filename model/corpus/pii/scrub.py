@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from model.corpus.pii.actions import replacement
+from model.corpus.pii.actions import check_key, replacement
 from model.corpus.pii.addresses import find_addresses
 from model.corpus.pii.cards import find_cards
 from model.corpus.pii.config import Kind, PiiConfig
@@ -49,14 +49,17 @@ class PiiScrubber:
     """Replaces personal data as a `PiiConfig` says; holds no state between texts.
 
     Raises:
-        ConfigError: The action `hash` has no key, or the recogniser of names is not installed.
+        ConfigError: The action `hash` has no key or one too short, or the recogniser of names is not installed.
     """
 
     def __init__(self, config: PiiConfig, key: bytes | None = None) -> None:
         self.config = config
         self._key = key
         self._finders: dict[Kind, Finder] = {kind: FINDERS[kind] for kind in config.kinds if kind in FINDERS}
-        if key is None and any(config.action_for(kind) == "hash" for kind in config.kinds):
+        hashes = any(config.action_for(kind) == "hash" for kind in config.kinds)
+        if hashes:
+            check_key(key)
+        if hashes and key is None:
             raise ConfigError(
                 "pii: the action `hash` has no key: set the environment variable TISSLM_PII_KEY to at least 16 "
                 "characters that you keep secret, or choose redact or mask"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from model.corpus.config import IngestConfig, PackageSource, PathSource, local_paths
+from model.corpus.sources import IngestConfig, PackageSource, PathSource, local_paths
 from model.errors import ConfigError
 from tasks.params import parse_params
 

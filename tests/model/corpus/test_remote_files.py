@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from model.corpus import download, http_transfer
-from model.corpus.config import IngestConfig, UrlSource
 from model.corpus.documents import read_documents
 from model.corpus.remote_files import remote_files
+from model.corpus.sources import IngestConfig, UrlSource
 from model.errors import ConfigError, CorpusError
 from tasks.ingest import ingest
 from tasks.journal import NullJournal

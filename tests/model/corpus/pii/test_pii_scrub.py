@@ -61,6 +61,8 @@ def test_a_hash_without_a_key_is_refused_and_a_short_key_too() -> None:
     PiiScrubber(PiiConfig(kinds=("phone",), actions={"email": "hash"}))
     with pytest.raises(ConfigError, match="got a key of 5 bytes, expected at least 16"):
         key_from_environment({"TISSLM_PII_KEY": "short"})
+    with pytest.raises(ConfigError, match="got a key of 5 bytes, expected at least 16"):
+        PiiScrubber(PiiConfig(action="hash"), b"short")
     assert key_from_environment({}) is None
     assert key_from_environment({"TISSLM_PII_KEY": KEY.decode()}) == KEY
 
