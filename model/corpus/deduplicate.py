@@ -82,14 +82,3 @@ def _as_array(digests: list[bytes]) -> np.ndarray:
     import numpy as np
 
     return np.array(digests, dtype=f"S{DIGEST_BYTES}")
-
-
-class SeenTexts:
-    """A filter that drops every text that came before."""
-
-    def __init__(self) -> None:
-        self._digests = DigestSet()
-
-    def __call__(self, text: str) -> str | None:
-        """`duplicate` from a text's second appearance on."""
-        return None if self._digests.add(text_digest(text)) else "duplicate"

@@ -7,13 +7,13 @@ So checking a corpus takes the same memory whatever its size, but for about 80 b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from model.corpus.deduplicate import DigestSet, text_digest
-from model.corpus.documents import Document, read_documents
+from model.corpus.documents import Document
 from model.corpus.normalize import count_control_characters
 
 if TYPE_CHECKING:
@@ -101,12 +101,6 @@ def stored_facts(paths: Iterable[Path], on_row: Callable[[int], None] = lambda _
                     yield from batch.to_pylist()
 
     return with_history(rows(), on_row=on_row)
-
-
-def fact_batches(folders: Mapping[str, Path], batch_documents: int = BATCH_DOCUMENTS) -> Iterator[pd.DataFrame]:
-    """The facts of the documents in some folders, given by the name of their split; see `with_history`."""
-    rows = (fact_row(document, split) for split, folder in folders.items() for document in read_documents(folder))
-    return with_history(rows, batch_documents)
 
 
 def with_history(

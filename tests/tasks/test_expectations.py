@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from model.corpus.documents import Document, DocumentWriter
-from model.corpus.facts import fact_batches
+from model.corpus.documents import Document, DocumentWriter, read_documents
+from model.corpus.facts import fact_row, with_history
 from model.errors import ConfigError, ExpectationError
 from tasks.expectations.suite import read_suite
 from tasks.expectations.validation import validate
@@ -135,7 +135,7 @@ def test_facts_know_what_came_before_across_tables(tmp_path):
     with DocumentWriter(tmp_path) as writer:
         for i in range(5):
             writer.write(Document(f"t/{i % 4}", "é\nb" if i % 2 else f"text {i}", "t"))
-    facts = pd.concat(list(fact_batches({"train": tmp_path}, batch_documents=2)))
+    facts = pd.concat(list(with_history((fact_row(d, "train") for d in read_documents(tmp_path)), batch_documents=2)))
     assert facts["id_seen_before"].tolist() == [False, False, False, False, True]
     assert facts["text_seen_before"].tolist() == [False, False, False, True, False]
     assert facts.iloc[1][["characters", "bytes", "lines", "words"]].tolist() == [3, 4, 2, 2]

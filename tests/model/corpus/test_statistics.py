@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.corpus.deduplicate import DigestSet, SeenTexts, text_digest
+from model.corpus.deduplicate import DigestSet, text_digest
 from model.corpus.documents import Document
 from model.corpus.lengths import Lengths
 from model.corpus.statistics import CorpusStatistics
@@ -60,12 +60,6 @@ def test_digest_set_behaves_like_a_set(texts):
         assert seen.add(text_digest(text)) == (text not in expected)
         expected.add(text)
     assert len(seen) == len(expected)
-
-
-@pytest.mark.feature("CORP-05")
-def test_first_of_equal_texts_stays():
-    judge = SeenTexts()
-    assert [judge(text) for text in ["a", "b", "a", "a"]] == [None, None, "duplicate", "duplicate"]
 
 
 def test_statistics_by_split_and_source_add_up():
