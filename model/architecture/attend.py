@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from model.architecture.short_attention import LONGEST, short_causal_attention
+from model.architecture.decoding_attention import decodes, decoding_attention
+from model.architecture.short_attention import LONGEST, LONGEST_BANDED, is_banded, short_causal_attention
 from model.architecture.tiled_attention import tiled_attention
 
 
@@ -35,6 +36,10 @@ def attend(
     time, masked_by_bool = q.shape[2], bias is not None and bias.dtype == torch.bool
     if softcap is not None:
         return tiled_attention(q, k, v, bias, softcap=softcap)
+    if bias is None and decodes(q, k, v):
+        return decoding_attention(q, k, v)
+    if bias is None and dropout == 0 and 1 < time == k.shape[2] <= LONGEST_BANDED and is_banded(q, k, v):
+        return short_causal_attention(q, k, v)
     short = training and dropout == 0 and k.shape[2] == time <= LONGEST and q.device.type == "cpu"
     if short and not masked_by_bool:
         return short_causal_attention(q, k, v, None if bias is None else bias.expand(q.shape[0], -1, -1, -1))

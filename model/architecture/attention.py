@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from model.architecture.attend import attend
 from model.architecture.config import ModelConfig
+from model.architecture.heads import heads_of, takes
 from model.architecture.linear import Linear
 from model.architecture.masks import AttentionContext, look_of
 from model.architecture.norm import QK_NORMS
@@ -32,6 +33,8 @@ class Attention(nn.Module):
         self.turn = TURNS[config.positions(layer)]
         n_in, n_out = (self.n_heads + 2 * self.n_kv_heads) * self.head_size, self.n_heads * self.head_size
         self.qkv = Linear(config.d_model, n_in, bias=options.bias != "none")
+        self.rotary = config.positions(layer) == "rope"
+        self.kernel_turns = config.norm.qk == "none"
         self.qk_norm = QK_NORMS[config.norm.qk](config)
         self.scale_queries = _query_scaling(config)
         self.gate = GATES[options.gate](config)
@@ -56,7 +59,10 @@ class Attention(nn.Module):
 
     def _projected(self, x_BTD: Tensor, context: AttentionContext) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values, each (batch, its heads, time, head_size), in their positions."""
-        qkv = self.qkv(x_BTD).view(*x_BTD.shape[:2], -1, self.head_size).transpose(1, 2)
+        qkv = self.qkv(x_BTD)
+        if self.kernel_turns and takes(qkv):
+            return heads_of(qkv, self.n_heads, self.n_kv_heads, *(context.cos, context.sin) if self.rotary else ())
+        qkv = qkv.view(*x_BTD.shape[:2], -1, self.head_size).transpose(1, 2)
         # queries and keys turn by the same angles: one rotation for both
         qk, v = qkv.split([self.n_heads + self.n_kv_heads, self.n_kv_heads], dim=1)
         qk = self.turn(self.qk_norm(qk), context.cos, context.sin)

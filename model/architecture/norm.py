@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from model.architecture.config import ModelConfig
+from model.kernels.launch import NUMBERS, bits, takes, without_gradients
+from model.kernels.norm_kernels import rms_backward, rms_forward
 
 
 class _RMSNormFunction(torch.autograd.Function):
@@ -37,6 +39,47 @@ class _RMSNormFunction(torch.autograd.Function):
         return input_gradient, weight_gradient.to(weight.dtype), None
 
 
+class _KernelRMSNorm(torch.autograd.Function):
+    """The same by kernels: one pass each way."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, eps: float) -> Tensor:
+        x, weight = x.contiguous(), weight.float()
+        y, scale = _normed(x, weight, eps)
+        ctx.save_for_backward(x, weight, scale)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
+        x, weight, scale = ctx.saved_tensors
+        gradient, x_gradient = gradients[0].contiguous(), torch.empty_like(x)
+        features = x.shape[-1]
+        # each thread sums its own rows
+        parts = torch.zeros(torch.get_num_threads(), features)
+        rms_backward.launch(
+            len(scale), x.numel(), NUMBERS[x.dtype], features, x, weight, scale, gradient, x_gradient, parts
+        )
+        return x_gradient, parts.sum(0), None
+
+
+def _normed(x: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+    """The result, and what each row was multiplied by: (rows,) float32."""
+    features = x.shape[-1]
+    rows = x.numel() // features
+    y, scale = torch.empty_like(x), torch.empty(rows)
+    rms_forward.launch(rows, x.numel(), NUMBERS[x.dtype], features, bits(eps), x, weight, y, scale)
+    return y, scale
+
+
+def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
+    """Scale the last dimension to unit root mean square, then by the weight; same shape and dtype out."""
+    if without_gradients(x):
+        return _normed(x.contiguous(), weight.float(), eps)[0]
+    way = _KernelRMSNorm if takes(x) else _RMSNormFunction
+    y: Tensor = way.apply(x, weight, eps)  # type: ignore[no-untyped-call]
+    return y
+
+
 class RMSNorm(nn.Module):
     """Scale to unit root mean square, then by a learned weight (Zhang & Sennrich 2019, arXiv:1910.07467).
 
@@ -50,8 +93,7 @@ class RMSNorm(nn.Module):
 
     def forward(self, x_BTD: Tensor) -> Tensor:
         """Normalize the last dimension: (batch, time, features), same shape and dtype out."""
-        y_BTD: Tensor = _RMSNormFunction.apply(x_BTD, self.weight, self.eps)  # type: ignore[no-untyped-call]
-        return y_BTD
+        return rms_norm(x_BTD, self.weight, self.eps)
 
 
 class LayerNorm(nn.Module):

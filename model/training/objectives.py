@@ -16,6 +16,9 @@ from torch.nn import functional
 
 from model.architecture.auxiliary import auxiliary_loss
 from model.architecture.decoder import Decoder
+from model.architecture.linear import product
+from model.kernels.launch import NUMBERS, bits, takes
+from model.kernels.loss_kernels import cross_entropy
 from model.training.config import LossConfig
 
 CHUNK_LOGITS = 4_194_304
@@ -51,6 +54,39 @@ class _HeadCrossEntropy(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
         x_gradient, weight_gradient = ctx.saved_tensors
         return x_gradient * gradients[0].to(x_gradient.dtype), weight_gradient * gradients[0], None
+
+
+class _KernelHeadCrossEntropy(torch.autograd.Function):
+    """The same by a kernel, label smoothing and z-loss included."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, targets: Tensor, smoothing: float, z_weight: float, needs_gradient: bool
+    ) -> Tensor:
+        n_tokens = x.shape[0]
+        matrix, vocabulary = weight.to(x.dtype), weight.shape[0]
+        chunk = max(1, CHUNK_LOGITS // vocabulary)
+        losses = torch.empty(n_tokens)
+        x_gradient = torch.empty_like(x) if needs_gradient else None
+        weight_gradient = torch.zeros_like(weight, dtype=torch.float32) if needs_gradient else None
+        options = (vocabulary, bits(smoothing), bits(z_weight), bits(1 / n_tokens))
+        for start in range(0, n_tokens, chunk):
+            part = x[start : start + chunk]
+            rows = slice(start, start + len(part))
+            logits = product(part, matrix)
+            cross_entropy.launch(
+                len(part), logits.numel(), NUMBERS[x.dtype], *options, logits, targets[rows], losses[rows]
+            )
+            if x_gradient is not None and weight_gradient is not None:
+                x_gradient[rows] = product(logits, matrix.T)
+                weight_gradient += logits.T @ part
+        ctx.save_for_backward(x_gradient, weight_gradient)
+        return losses.mean()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        x_gradient, weight_gradient = ctx.saved_tensors
+        return x_gradient * gradients[0].to(x_gradient.dtype), weight_gradient * gradients[0], None, None, None, None
 
 
 class _RegularizedHeadCrossEntropy(torch.autograd.Function):
@@ -126,7 +162,12 @@ def next_token_loss(
         if not len(targets_N):
             return hidden_BTD.float().sum() * 0.0
     loss: Tensor
-    if options == PLAIN and softcap is None:
+    if softcap is None and takes(hidden_ND):
+        loss = _KernelHeadCrossEntropy.apply(  # type: ignore[no-untyped-call]
+            hidden_ND, head_weight_VD, targets_N.contiguous(), options.label_smoothing, options.z_loss,
+            torch.is_grad_enabled(),
+        )  # fmt: skip
+    elif options == PLAIN and softcap is None:
         loss = _HeadCrossEntropy.apply(hidden_ND, head_weight_VD, targets_N)  # type: ignore[no-untyped-call]
     else:
         loss = _RegularizedHeadCrossEntropy.apply(  # type: ignore[no-untyped-call]

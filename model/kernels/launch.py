@@ -1,0 +1,97 @@
+"""Run a kernel over rows, side by side on torch's own threads.
+
+A kernel gets its tensors as addresses and works on its share of the rows. Torch's CPU builds for Linux bring GNU
+OpenMP; its entry `GOMP_parallel` runs a function on the pool that torch's own operations use, so that no second pool
+competes for the cores and `torch.set_num_threads` holds. Where there is no such entry (macOS), one thread does it all.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import torch
+from llvmlite import binding
+from torch import Tensor
+
+from model import compiled
+
+NUMBERS = {torch.float32: 0, torch.bfloat16: 1}
+"""Types that kernels read and write, and what they are called there (numbers_kernels.py)."""
+SMALL = 131_072
+"""Numbers below which one thread is faster than waking another."""
+
+_process = ctypes.CDLL(None)
+_parallel = getattr(_process, "GOMP_parallel", None)
+if _parallel is not None:
+    _parallel.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint)
+    _parallel.restype = None
+_alone = ctypes.CFUNCTYPE(ctypes.c_int)(lambda: 0)
+"""The number of this thread where there is only one."""
+_thread = _process.omp_get_thread_num if _parallel is not None else _alone
+binding.add_symbol("tisslm_thread", ctypes.cast(_thread, ctypes.c_void_p).value)
+
+
+class RowKernel:
+    """A kernel `(arguments)`, compiled at its first launch and kept like all kernels (`model/compiled.py`).
+
+    Args:
+        function: Takes a pointer to int64: threads, rows, then its own arguments; see `share` in numbers_kernels.py.
+    """
+
+    def __init__(self, function: Callable[[Any], None]) -> None:
+        self.function = function
+        self.address = 0
+        self._alone: Callable[[Any], None] | None = None
+
+    def launch(self, rows: int, size: int, *arguments: int | Tensor) -> None:
+        """Run it.
+
+        Args:
+            rows: What is shared among the threads.
+            size: Numbers read or written in all; little work is done by one thread.
+            *arguments: Contiguous tensors, which must outlive the call, and integers.
+        """
+        if self._alone is None:
+            self._compile()
+        threads = torch.get_num_threads() if size >= SMALL and _parallel is not None else 1
+        values = [a if isinstance(a, int) else a.data_ptr() for a in arguments]
+        block = (ctypes.c_int64 * (2 + len(values)))(threads, rows, *values)
+        if threads == 1:
+            self._alone(block)  # type: ignore[misc]
+        else:
+            _parallel(self.address, block, threads, 0)  # type: ignore[misc]
+
+    def _compile(self) -> None:
+        entry = numba.cfunc("void(CPointer(int64))", cache=True, error_model="numpy")(self.function)
+        self.address = entry.address
+        self._entry = entry  # keeps the code alive
+        self._alone = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(entry.address)
+
+
+def row_kernel(function: Callable[[Any], None]) -> RowKernel:
+    """Decorates the entry of a kernel."""
+    return RowKernel(function)
+
+
+def without_gradients(*tensors: Tensor) -> bool:
+    """Whether kernels can have these tensors, and nobody asks for gradients."""
+    return not torch.is_grad_enabled() and takes(*tensors)
+
+
+def bits(number: float) -> int:
+    """A float as an argument."""
+    found: int = struct.unpack("<q", struct.pack("<d", number))[0]
+    return found
+
+
+def takes(*tensors: Tensor) -> bool:
+    """Whether kernels can have these tensors: on a CPU, all of one type that they know."""
+    first = tensors[0].dtype
+    return first in NUMBERS and all(t.device.type == "cpu" and t.dtype == first for t in tensors)
+
+
+__all__ = ["NUMBERS", "RowKernel", "bits", "compiled", "row_kernel", "takes", "without_gradients"]

@@ -1,0 +1,89 @@
+"""`x W^T` for a few rows of x: every weight is read once, at the speed of memory.
+
+A matrix of float32, bfloat16 or int8 (with a scale for each output) is widened on the way; sums are float32. Products
+of many rows belong to the libraries behind torch.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from model.kernels.launch import row_kernel
+from model.kernels.numbers_kernels import (
+    FLOAT32,
+    bytes_of,
+    floats,
+    halves,
+    loops,
+    narrowed,
+    share,
+    thread_number,
+    widened,
+)
+
+INT8 = 2
+
+
+@loops
+def _widen(x: Any, wide: Any) -> None:
+    for m in range(x.shape[0]):
+        for i in range(x.shape[1]):
+            wide[m, i] = widened(x[m, i])
+
+
+@loops
+def _product(wide: Any, weight: Any, y: Any, first: int, last: int) -> None:
+    n = wide.shape[1]
+    for out in range(first, last):
+        line = weight[out]
+        for m in range(wide.shape[0]):
+            x = wide[m]
+            total = np.float32(0)
+            for i in range(n):
+                total += x[i] * widened(line[i])
+            y[m, out] = narrowed(total, y[m, out])
+
+
+@loops
+def _scaled_product(wide: Any, weight: Any, scale: Any, y: Any, first: int, last: int) -> None:
+    n = wide.shape[1]
+    for out in range(first, last):
+        line = weight[out]
+        for m in range(wide.shape[0]):
+            x = wide[m]
+            total = np.float32(0)
+            for i in range(n):
+                total += x[i] * np.float32(line[i])
+            y[m, out] = narrowed(total * scale[out], y[m, out])
+
+
+@row_kernel
+def few_rows_product(a: Any) -> None:
+    """Kind of x and y, kind of the weight, x's rows, features, x, weight, scale (int8), y, space (threads x rows x n).
+
+    Rows of the kernel are those of the weight.
+    """
+    first, last = share(a)
+    rows, n, outputs = a[4], a[5], a[1]
+    shape = (outputs, n)
+    wide = floats(a[10], (a[0], rows, n))[thread_number()]
+    if a[2] == FLOAT32:
+        _widen(floats(a[6], (rows, n)), wide)
+        y = floats(a[9], (rows, outputs))
+        if a[3] == FLOAT32:
+            _product(wide, floats(a[7], shape), y, first, last)
+        elif a[3] == INT8:
+            _scaled_product(wide, bytes_of(a[7], shape), floats(a[8], outputs), y, first, last)
+        else:
+            _product(wide, halves(a[7], shape), y, first, last)
+    else:
+        _widen(halves(a[6], (rows, n)), wide)
+        y16 = halves(a[9], (rows, outputs))
+        if a[3] == FLOAT32:
+            _product(wide, floats(a[7], shape), y16, first, last)
+        elif a[3] == INT8:
+            _scaled_product(wide, bytes_of(a[7], shape), floats(a[8], outputs), y16, first, last)
+        else:
+            _product(wide, halves(a[7], shape), y16, first, last)
