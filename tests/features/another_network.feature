@@ -6,7 +6,7 @@ Feature: Another network
     When I name the parts <parts>
     Then it ends well
     And the published folder says <class>
-    And its int8 weights are at most a third of the size and continue a text as the float32 ones do
+    And its int8 weights are less than a third of the size, cost next to nothing and continue a text
     And the card opens the model in <library>
     And the registry's champion or candidate is traced from the published folder
 
