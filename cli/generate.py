@@ -113,11 +113,11 @@ def open_model(reference: str) -> tuple[Decoder, Tokenizer]:
     settings = read_settings()
     limit_threads(settings.threads)
     folder = model_folder(reference)
-    from model.architecture.interop import load_model
+    from model.compression.storage import open_model as open_decoder
     from model.tokenizer.tokenizer import Tokenizer
     from tasks.settings import resolved_device
 
-    return load_model(folder, device=resolved_device(settings)), Tokenizer.open(folder)
+    return open_decoder(folder, device=resolved_device(settings)), Tokenizer.open(folder)
 
 
 def model_folder(reference: str) -> Path:

@@ -14,7 +14,38 @@ from model.errors import TissLMError
 from tasks.progress import duration
 
 if TYPE_CHECKING:
+    from model.architecture.config import ModelConfig
     from tasks.params import Params
+
+OPEN_IN_TRANSFORMERS = """```python
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+tokenizer = AutoTokenizer.from_pretrained(".")
+model = AutoModelForCausalLM.from_pretrained(".")
+```"""
+OPEN_IN_TISSLM = """No published family computes this network, so `transformers` does not open it. TissLM does:
+
+```python
+from pathlib import Path
+
+from model.architecture.interop import load_model
+from model.generation.config import GenerationConfig
+from model.generation.generate import generate
+from model.tokenizer.tokenizer import Tokenizer
+
+folder = Path(".")
+model, tokenizer = load_model(folder), Tokenizer.open(folder)
+print(generate(model, tokenizer, ["Once"], GenerationConfig(max_new_tokens=50))[0].text)
+```"""
+OPEN_INT8 = """The int8 weights open in TissLM only: `tisslm generate --model quantized "Once"`, or, in Python,
+
+```python
+from pathlib import Path
+
+from model.compression.storage import load_quantized
+
+model = load_quantized(Path("quantized"))
+```"""
 
 Figures = Mapping[str, float | int]
 
@@ -42,6 +73,20 @@ class CardFacts:
     provenance: Mapping[str, str]
     architecture: Mapping[str, Any]
     bytes_by_file: Mapping[str, int]
+
+    @property
+    def network(self) -> ModelConfig:
+        """The shape of the network, whatever layout its `config.json` has."""
+        from model.architecture.interop import from_hugging_face
+
+        return from_hugging_face(self.architecture)
+
+    @property
+    def opens_in_transformers(self) -> bool:
+        """Whether the network is one of a published family."""
+        from model.architecture.interop import published_name
+
+        return published_name(self.network) is not None
 
     @property
     def sources(self) -> list[Mapping[str, Any]]:
@@ -85,7 +130,7 @@ def model_card(facts: CardFacts) -> str:
     data = ModelCardData(
         language=facts.languages,
         license=facts.license,
-        library_name="transformers",
+        library_name="transformers" if facts.opens_in_transformers else "tisslm",
         pipeline_tag="text-generation",
         tags=["tisslm", str(facts.architecture.get("model_type", "llama")), "text-generation"],
         metrics=["perplexity", "bits_per_byte"],
@@ -104,7 +149,7 @@ def _sections(facts: CardFacts) -> list[str]:
         f"# {facts.name}",
         _summary(facts),
         "## How to use it",
-        _usage(),
+        _usage(facts),
         "## Training data",
         _data(facts),
         "## Training",
@@ -123,23 +168,22 @@ def _sections(facts: CardFacts) -> list[str]:
 
 
 def _summary(facts: CardFacts) -> str:
-    shape = facts.architecture
+    network = facts.network
     parameters = facts.figure("pretrain", "parameters")
     size = f" with {parameters / 1e6:.2f} million parameters" if parameters else ""
-    layers, width = shape.get("num_hidden_layers"), shape.get("hidden_size")
+    start = facts.params.pretrain.from_model
+    origin = "trained from scratch by TissLM" if start is None else f"trained by TissLM from the weights of `{start}`"
     return (
-        f"A decoder-only language model{size} ({', '.join(shape.get('architectures', ['decoder']))}: {layers} layers, "
-        f"width {width}, context {shape.get('max_position_embeddings')} tokens, vocabulary {shape.get('vocab_size')}), "
-        "trained from scratch by TissLM. `quantized/` holds the same model with int8 weights."
+        f"A decoder-only language model{size} ({', '.join(facts.architecture['architectures'])}: {network.n_layers} "
+        f"layers, width {network.d_model}, context {network.context_length} tokens, vocabulary "
+        f"{network.vocab_size}), {origin}. `quantized/` holds the same model with int8 weights."
     )
 
 
-def _usage() -> str:
-    return (
-        "```python\nfrom transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
-        'tokenizer = AutoTokenizer.from_pretrained(".")\nmodel = AutoModelForCausalLM.from_pretrained(".")\n```\n\n'
-        "It continues text. It was not trained to follow instructions or to answer questions."
-    )
+def _usage(facts: CardFacts) -> str:
+    said = [OPEN_IN_TRANSFORMERS if facts.opens_in_transformers else OPEN_IN_TISSLM]
+    said += [OPEN_INT8, "It continues text. It was not trained to follow instructions or to answer questions."]
+    return "\n\n".join(said)
 
 
 def _data(facts: CardFacts) -> str:
@@ -176,13 +220,14 @@ def _evaluation(facts: CardFacts) -> str:
 
 
 def _limits(facts: CardFacts) -> str:
-    context = facts.architecture.get("max_position_embeddings")
+    context, start = facts.params.pretrain.model.context_length, facts.params.pretrain.from_model
     languages = ", ".join(facts.languages)
+    also = "" if start is None else f" and what `{start}` had learned"
     return "\n".join(
         [
-            f"- It knows only the texts above ({languages}); what it says about anything else is made up, and what it "
-            "says about them may be.",
-            f"- It saw at most {context} tokens at a time.",
+            f"- It knows only the texts above ({languages}){also}; what it says about anything else is made up, and "
+            "what it says about them may be.",
+            f"- It saw at most {context} tokens at a time in this training.",
             "- It repeats the views, the language and the errors of its texts; it was not filtered for harm or bias.",
             "- Its test texts come from the same sources as its training texts, so it does worse on other texts.",
         ]

@@ -110,6 +110,8 @@ def explain(error: Any) -> str:
     in_unit = f" ({extra['unit']})" if "unit" in extra else ""
     message = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
     bounds = f", allowed range {_range(field)}" if field is not None and _range(field) else ""
+    if isinstance(error["input"], dict):  # keys of a section that do not fit each other; the message has the values
+        return f"{name}: {message[0].lower() + message[1:]}{bounds}{in_unit}"
     given = repr(error["input"])
     given = given if len(given) <= 80 else given[:77] + "..."
     return f"{name} = {given}: {message[0].lower() + message[1:]}{bounds}{in_unit}"

@@ -5,16 +5,18 @@ from __future__ import annotations
 import gc
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from model.architecture.interop import load_model
+from model.architecture.interop import load_model, special_ids
 from model.compression.config import QuantizeConfig
+from model.compression.counterparts import why_float32
 from model.compression.quantize import quantize_int8
 from model.compression.storage import load_quantized, save_quantized
 from model.dataset.shards import TokenDataset
 from model.errors import GateError
 from model.evaluation.perplexity import choose_documents, score_dataset
 from model.evaluation.speed import measure_speed
-from model.files import folder_digest, write_json
+from model.files import folder_digest, read_json, write_json
 from model.tokenizer.tokenizer import Tokenizer, copy_tokenizer
 from tasks.journal import Journal
 from tasks.report import StageReport
@@ -31,7 +33,7 @@ def quantize(
         config: The method and the gate.
         pretrained: The float32 model folder.
         tokens: Token shards; the test split is scored.
-        out: Gets the int8 model folder with its tokenizer and `quantization.json`.
+        out: Gets the int8 model folder with its tokenizer and `quantization.json`: the figures, and what stays float32.
         journal: Takes progress and the split used.
         device: Where both models run.
 
@@ -40,7 +42,7 @@ def quantize(
         TokenizerError: The tokens were made by another tokenizer than the model's.
     """
     original = load_model(pretrained, device=device)
-    save_quantized(quantize_int8(original), out)
+    save_quantized(quantize_int8(original), out, special_ids(read_json(pretrained / "config.json")))
     copy_tokenizer(pretrained, out)
     gc.collect()
     models = {"float32": original, "int8": load_quantized(out, device=device)}
@@ -69,13 +71,14 @@ def quantize(
             "(quantize.max_delta_bpb): train longer, or raise the gate if that loss is acceptable"
         )
     n_bytes = {"float32": (pretrained / WEIGHTS).stat().st_size, "int8": (out / WEIGHTS).stat().st_size}
-    facts = {
+    facts: dict[str, Any] = {
         "method": config.method,
         "bits_per_byte": {name: round(value, 6) for name, value in bits.items()},
         "delta_bpb": round(delta, 6),
         "bytes": n_bytes,
         "documents": len(chosen),
         "tokens": scores["int8"].n_tokens,
+        "float32": why_float32(original),
     }
     write_json(out / "quantization.json", facts)
     speed = measure_speed(
@@ -113,7 +116,8 @@ def quantize(
                     "decode_tokens_per_second": round(speed[name].decode_tokens_per_second),
                 }
                 for name in models
-            ]
+            ],
+            "What stays float32": facts["float32"],
         },
         facts={**facts, "notes": notes},
     )

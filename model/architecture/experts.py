@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -85,6 +86,7 @@ class Experts(nn.Module):
     """Routed feed-forwards, and a shared one that every token goes through (Dai et al. 2024, arXiv:2401.06066).
 
     Attributes:
+        product: How one expert's matrix is multiplied with; int8 weights bring their own.
         losses: Of the last forward pass in training: `load_balance` and `router_z`, unweighted scalars.
         usage: Share of tokens that each expert was chosen for in the last forward pass, (experts,).
     """
@@ -102,6 +104,7 @@ class Experts(nn.Module):
         self.routing = ROUTINGS[options.routing](options)
         self.up = nn.Parameter(torch.empty(options.n_experts, halves * config.d_ff, config.d_model))
         self.down = nn.Parameter(torch.empty(options.n_experts, config.d_model, config.d_ff))
+        self.product: Callable[[Tensor, Any, int], Tensor] = one_of_stack
         self.shared = (SharedExpert if options.shared_d_ff else NoExpert)(config, self.middle, halves)
         self.losses: dict[str, Tensor] = {}
         self.usage = torch.zeros(options.n_experts)
@@ -122,8 +125,7 @@ class Experts(nn.Module):
         y_ND = self.shared(x_ND)
         for expert in range(self.options.n_experts):
             rows = weights_NE[:, expert].nonzero()[:, 0]
-            up, down = self.up[expert].to(x_ND.dtype), self.down[expert].to(x_ND.dtype)
-            part = functional.linear(self.middle(functional.linear(x_ND[rows], up)), down)
+            part = self.product(self.middle(self.product(x_ND[rows], self.up, expert)), self.down, expert)
             y_ND = y_ND.index_add(0, rows, part * weights_NE[rows, expert, None])
         y_BTD: Tensor = y_ND.view_as(x_BTD)
         return y_BTD
@@ -132,6 +134,11 @@ class Experts(nn.Module):
         """Load balance and the router's z-loss, by the weights of the configuration."""
         weights = {"load_balance": self.options.load_balance_loss, "router_z": self.options.z_loss}
         return [weights[name] * loss for name, loss in self.losses.items()]
+
+
+def one_of_stack(x_ND: Tensor, stack: Tensor, expert: int) -> Tensor:
+    """Tokens times one expert's matrix: (tokens, in), (experts, out, in) -> (tokens, out), in x's dtype."""
+    return functional.linear(x_ND, stack[expert].to(x_ND.dtype))
 
 
 class SharedExpert(nn.Module):

@@ -124,6 +124,18 @@ class Plain(nn.Module):
         return y_BTD
 
 
+class KernelOne(nn.Conv1d):
+    """A convolution of kernel size 1 over time, with bias or without; it follows the type of its input."""
+
+    def __init__(self, features_in: int, features_out: int, *, bias: bool) -> None:
+        super().__init__(features_in, features_out, 1, bias=bias)
+
+    def forward(self, x_BTC: Tensor) -> Tensor:
+        """(batch, time, features_in) -> (batch, time, features_out), in x's dtype."""
+        bias = None if self.bias is None else self.bias.to(x_BTC.dtype)
+        return functional.conv1d(x_BTC.mT, self.weight.to(x_BTC.dtype), bias).mT
+
+
 class KernelOneConvolution(nn.Module):
     """`down(relu(up(x)))` written as two convolutions of kernel size 1, as GPT's and Vaswani's footnote describe it.
 
@@ -134,19 +146,15 @@ class KernelOneConvolution(nn.Module):
     def __init__(self, config: ModelConfig, layer: int) -> None:
         super().__init__()
         del layer
-        self.up = nn.Conv1d(config.d_model, config.d_ff, 1, bias=config.feedforward.bias)
+        self.up = KernelOne(config.d_model, config.d_ff, bias=config.feedforward.bias)
         self.watch = build_watch(config.feedforward.sparsity_loss)
-        self.down = nn.Conv1d(config.d_ff, config.d_model, 1, bias=config.feedforward.bias)
+        self.down = KernelOne(config.d_ff, config.d_model, bias=config.feedforward.bias)
 
     def forward(self, x_BTD: Tensor, context: AttentionContext) -> Tensor:
         """(batch, time, d_model) -> (batch, time, d_model)."""
         del context
-        return _convolve(self.down, self.watch(functional.relu(_convolve(self.up, x_BTD.mT)))).mT
-
-
-def _convolve(layer: nn.Conv1d, x_BCT: Tensor) -> Tensor:
-    bias = None if layer.bias is None else layer.bias.to(x_BCT.dtype)
-    return functional.conv1d(x_BCT, layer.weight.to(x_BCT.dtype), bias)
+        y_BTD: Tensor = self.down(self.watch(functional.relu(self.up(x_BTD))))
+        return y_BTD
 
 
 class DepthwiseFeedForward(nn.Module):

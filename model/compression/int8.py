@@ -50,7 +50,7 @@ def round_up_to_bfloat16(values: Tensor) -> Tensor:
 
 
 class Int8Linear(nn.Module):
-    """`y = x W^T` with W in int8.
+    """`y = x W^T`, plus a float32 bias where there is one, with W in int8.
 
     Two kernels, chosen by the number of rows of x:
 
@@ -66,39 +66,74 @@ class Int8Linear(nn.Module):
     weight: Tensor
     scale: Tensor
     packed_scale: Tensor
+    bias: Tensor | None
 
-    def __init__(self, weight_OI: Tensor, scale_O: Tensor) -> None:
-        """Take (out, in) int8 weights and (out,) float32 scales; neither is copied."""
+    def __init__(self, weight_OI: Tensor, scale_O: Tensor, bias_O: Tensor | None = None) -> None:
+        """Take (out, in) int8 weights, (out,) float32 scales and a (out,) float32 bias; none is copied."""
         super().__init__()
         self.register_buffer("weight", weight_OI)
         self.register_buffer("scale", scale_O)
         self.register_buffer("packed_scale", scale_O.to(torch.bfloat16), persistent=False)  # without loss
+        self.register_buffer("bias", bias_O)
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., in) -> (..., out), in x's dtype."""
+        y = self._product(x)
+        return y if self.bias is None else y + self.bias.to(x.dtype)
+
+    def _product(self, x: Tensor) -> Tensor:
         rows = x.numel() // x.shape[-1]
-        if rows <= PACKED_MAX_ROWS and multiplies_bfloat16(x.device) and is_packable(self.weight):
+        if 0 < rows <= PACKED_MAX_ROWS and multiplies_bfloat16(x.device) and is_packable(self.weight):
             x_MI = aligned(x.reshape(rows, x.shape[-1]).to(torch.bfloat16).contiguous())
             y_MO = torch._weight_int8pack_mm(x_MI, self.weight, self.packed_scale)
             return y_MO.to(x.dtype).reshape(*x.shape[:-1], -1)
         return functional.linear(x, self.weight.to(x.dtype)) * self.scale.to(x.dtype)
 
 
-class Int8Embedding(nn.Module):
-    """Rows of a table in int8; a tied head is an `Int8Linear` over the same tensors."""
+class Int8SoftCappedHead(Int8Linear):
+    """Logits kept below `cap` by tanh, as `SoftCappedHead`."""
+
+    def __init__(self, weight_OI: Tensor, scale_O: Tensor, cap: float) -> None:
+        super().__init__(weight_OI, scale_O)
+        self.cap = cap
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., d_model) -> (..., vocab), in x's dtype."""
+        return self.cap * torch.tanh(super().forward(x) / self.cap)
+
+
+class Int8Table(nn.Module):
+    """Rows in int8 that are looked up, `table[index]`, in place of a float parameter."""
 
     weight: Tensor
     scale: Tensor
 
     def __init__(self, weight_VD: Tensor, scale_V: Tensor) -> None:
-        """Take (vocab, features) int8 weights and (vocab,) float32 scales; neither is copied."""
+        """Take (rows, features) int8 weights and (rows,) float32 scales; neither is copied."""
         super().__init__()
         self.register_buffer("weight", weight_VD)
         self.register_buffer("scale", scale_V)
 
+    @property
+    def shape(self) -> torch.Size:
+        """(rows, features)."""
+        return self.weight.shape
+
+    def __getitem__(self, index: Tensor) -> Tensor:
+        """Integers of any shape S -> S + (features,) float32."""
+        return self.weight[index].float() * self.scale[index].unsqueeze(-1)
+
+
+class Int8Embedding(Int8Table):
+    """A table of tokens, times a factor where the network has one; a tied head is an `Int8Linear` over its tensors."""
+
+    def __init__(self, weight_VD: Tensor, scale_V: Tensor, factor: float = 1.0) -> None:
+        super().__init__(weight_VD, scale_V)
+        self.factor = factor
+
     def forward(self, tokens: Tensor) -> Tensor:
         """Integer tokens of any shape S -> S + (features,) float32."""
-        return self.weight[tokens].float() * self.scale[tokens].unsqueeze(-1)
+        return self[tokens] * self.factor
 
 
 def multiplies_bfloat16(device: torch.device) -> bool:

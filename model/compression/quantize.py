@@ -9,62 +9,75 @@ from torch import Tensor, nn
 
 from model.architecture.config import ModelConfig
 from model.architecture.decoder import Decoder
-from model.architecture.interop import published_name
-from model.compression.int8 import Int8Embedding, Int8Linear, quantize_rows
-from model.errors import CheckpointError, ConfigError
-
-QUANTIZABLE = ("LlamaForCausalLM",)
-Quantized = tuple[Tensor, Tensor]
-"""(out, in) int8 weights and (out,) float32 scales."""
+from model.compression.counterparts import COUNTERPARTS, covered, floats, matrices, scale_of
+from model.compression.int8 import quantize_rows
+from model.errors import CheckpointError
 
 
 def quantize_int8(model: Decoder) -> Decoder:
-    """A copy with every matrix in int8, embedding and head included; the norms stay float32.
+    """A copy with its matrices in int8, embedding and head included; counterparts.py says what stays float32.
 
     Raises:
         CheckpointError: A weight is not finite.
-        ConfigError: The model has parts that int8 does not know.
+        ConfigError: The model has a matrix that int8 does not know.
     """
-    biased = any(name.endswith(".bias") for name, _ in model.named_parameters())
-    if published_name(model.config) not in QUANTIZABLE or biased:
-        raise ConfigError(
-            f"quantize: int8 knows {', '.join(QUANTIZABLE)} without biases only; leave the quantize stage out"
-        )
-    matrices = {
-        f"{path}.weight": quantize_rows(module.weight)
-        for path, module in model.named_modules()
-        if isinstance(module, (nn.Linear, nn.Embedding)) and not (path == "head" and model.config.tie_embeddings)
-    }
-    vectors = {name: weight.detach().clone() for name, weight in model.named_parameters() if weight.dim() == 1}
-    return assemble_int8(model.config, matrices, vectors)
+    numbers = {name: parameter.clone() for name, parameter in floats(model).items()}
+    for name, matrix in matrices(model).items():
+        numbers[name], numbers[scale_of(name)] = quantize_rows(matrix)
+    return assemble_int8(model.config, numbers)
 
 
-def assemble_int8(config: ModelConfig, matrices: Mapping[str, Quantized], vectors: Mapping[str, Tensor]) -> Decoder:
+def assemble_int8(config: ModelConfig, numbers: Mapping[str, Tensor]) -> Decoder:
     """A decoder over given numbers, none of them copied.
 
     Args:
         config: The shape; where it ties the embeddings, the head uses the embedding's int8 rows.
-        matrices: By `Decoder` names, e.g. `blocks.0.attention.qkv.weight`; a tied head is left out.
-        vectors: The norms' weights, by `Decoder` names, float32.
+        numbers: By the names of the result's `state_dict`: matrices in int8, e.g. `blocks.0.attention.qkv.weight`,
+            their scales (`....qkv.scale`) and all else in float32; a tied head is left out.
 
     Raises:
-        CheckpointError: A number is missing, or has another shape than the configuration says.
+        CheckpointError: A number is missing, of another shape or type than the configuration says, or of no part.
+        ConfigError: The configuration has a matrix that int8 does not know.
     """
     with torch.device("meta"):
         model = Decoder(config)
-    found = dict(matrices)
-    if config.tie_embeddings and "embedding.weight" in found:
-        found["head.weight"] = found["embedding.weight"]
-    for name, expected in list(model.named_parameters(remove_duplicate=False)):
-        path = name.removesuffix(".weight")
-        weight, scale = found[name] if name in found else (vectors.get(name), None)
-        if weight is None or weight.shape != expected.shape:
-            shape = "missing" if weight is None else f"of shape {tuple(weight.shape)}"
-            raise CheckpointError(f"int8 model: {name} is {shape}, expected {tuple(expected.shape)}; quantize it again")
-        if scale is None:
-            model.get_submodule(path).weight = nn.Parameter(weight, requires_grad=False)
-        elif isinstance(model.get_submodule(path), nn.Embedding):
-            model.set_submodule(path, Int8Embedding(weight, scale))
-        else:
-            model.set_submodule(path, Int8Linear(weight, scale))
+    check(numbers, expected_numbers(model))
+    for name in floats(model):
+        path, _, own_name = name.rpartition(".")
+        setattr(model.get_submodule(path), own_name, nn.Parameter(numbers[name], requires_grad=False))
+    for path, part, counterpart in list(covered(model)):
+        names = [each for name in counterpart.matrices(part) for each in (name, scale_of(name))]
+        model.set_submodule(path, counterpart.build(part, {name: numbers[f"{path}.{name}"] for name in names}))
+    if config.tie_embeddings:
+        rows = {name: numbers[f"embedding.{name}"] for name in ("weight", "scale")}
+        model.set_submodule("head", COUNTERPARTS[type(model.head)].build(model.head, rows))
     return model.eval()
+
+
+def expected_numbers(model: Decoder) -> dict[str, tuple[torch.dtype, tuple[int, ...]]]:
+    """Types and shapes of the numbers of a decoder in int8, by name."""
+    found = {name: (torch.float32, tuple(parameter.shape)) for name, parameter in floats(model).items()}
+    for name, matrix in matrices(model).items():
+        found[name] = (torch.int8, tuple(matrix.shape))
+        found[scale_of(name)] = (torch.float32, (matrix.shape[0],))
+    return found
+
+
+def check(numbers: Mapping[str, Tensor], expected: Mapping[str, tuple[torch.dtype, tuple[int, ...]]]) -> None:
+    """Compare numbers with what a decoder needs.
+
+    Raises:
+        CheckpointError: The first one that does not fit.
+    """
+    for name, (dtype, shape) in expected.items():
+        number = numbers.get(name)
+        if number is None or number.dtype != dtype or number.shape != shape:
+            got = "missing" if number is None else f"{_short(number.dtype)} of shape {tuple(number.shape)}"
+            raise CheckpointError(f"int8 model: {name} is {got}, expected {_short(dtype)} {shape}; quantize it again")
+    unknown = [name for name in numbers if name not in expected]
+    if unknown:
+        raise CheckpointError(f"int8 model: {unknown[0]} belongs to no part of this config.json; quantize it again")
+
+
+def _short(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

@@ -41,7 +41,7 @@ def measure_speed(
 
     Args:
         models: By name; each in `eval` mode.
-        decode_tokens: Tokens written per round.
+        decode_tokens: Tokens written per round, as far as the model's context has room.
         prompt_tokens: Length of the prompt; None: half of each model's context, at most 256.
         rounds: Rounds that count; one more warms up.
         on_progress: Called with (timings made, timings in all).
@@ -50,10 +50,12 @@ def measure_speed(
     total = (rounds + 1) * len(models)
     for round_number in range(rounds + 1):
         for position, (name, model) in enumerate(models.items()):
-            length = prompt_tokens or max(1, min(256, model.config.context_length // 2))
-            seconds = _time_once(model, length, decode_tokens)
+            context = model.config.context_length  # learned positions have no vector beyond it
+            length = prompt_tokens or max(1, min(256, context // 2))
+            written = max(1, min(decode_tokens, context - length))
+            seconds = _time_once(model, length, written)
             if round_number:
-                timings[name].append((length / seconds[0], decode_tokens / seconds[1]))
+                timings[name].append((length / seconds[0], written / seconds[1]))
             if on_progress is not None:
                 on_progress(round_number * len(models) + position + 1, total)
     return {

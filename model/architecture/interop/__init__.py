@@ -8,6 +8,7 @@ from model.architecture.interop.folder import (
     from_published_tensors,
     load_model,
     save_model,
+    special_ids,
     to_published_tensors,
 )
 
@@ -20,6 +21,7 @@ __all__ = [
     "load_model",
     "published_name",
     "save_model",
+    "special_ids",
     "to_hugging_face",
     "to_published_tensors",
 ]

@@ -49,7 +49,7 @@ def published_name(config: ModelConfig) -> str | None:
 
 def essential(config: ModelConfig) -> ModelConfig:
     """The configuration with everything at its default that changes nothing when a trained model is used."""
-    update: dict[str, Any] = {"dropout": 0.0, "initialization": InitializationConfig()}
+    update: dict[str, Any] = {"dropout": 0.0, "initialization": _essential_initialization(config)}
     update["embedding"] = config.embedding.model_copy(update={"noise": 0.0})
     update["head_dim"] = None if config.head_size * config.n_heads == config.d_model else config.head_dim
     if config.experts is not None:
@@ -81,6 +81,14 @@ def essential(config: ModelConfig) -> ModelConfig:
         unused["width"] = 3
     update["feedforward"] = config.feedforward.model_copy(update=unused)
     return config.model_copy(update=update)
+
+
+def _essential_initialization(config: ModelConfig) -> InitializationConfig:
+    """The base sizes of muP stay in the trained network: they scale its queries and its logits."""
+    start = config.initialization
+    if start.kind != "mup" or (start.base.d_model, start.base.head_size) == (config.d_model, config.head_size):
+        return InitializationConfig()
+    return InitializationConfig(kind="mup", base=start.base)
 
 
 def _essential_attention(config: ModelConfig) -> AttentionConfig:

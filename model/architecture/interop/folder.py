@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save
@@ -33,6 +34,11 @@ class SpecialIds:
 
 
 OUR_IDS = SpecialIds()
+
+
+def special_ids(published: Mapping[str, Any]) -> SpecialIds:
+    """The ids that a `config.json` names."""
+    return SpecialIds(*(published.get(f"{name}_token_id") for name in ("bos", "eos", "pad")))
 
 
 def to_published_tensors(model: Decoder) -> dict[str, Tensor]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from model.architecture.config import ModelConfig
 from model.architecture.interop.families import from_hugging_face
-from model.architecture.interop.folder import SpecialIds, load_model, save_model
+from model.architecture.interop.folder import load_model, save_model, special_ids
 from model.architecture.interop.gguf import gguf_config, load_gguf
 from model.architecture.interop.gguf_file import read_gguf
 from model.architecture.interop.gguf_tokenizer import write_tokenizer
@@ -55,8 +55,7 @@ def import_model(source: Path, out: Path) -> ModelConfig:
             write_tokenizer(read_gguf(source), folder)
             return model.config
         model = load_model(source)
-        published = read_json(source / "config.json")
-        save_model(model, folder, SpecialIds(*(published.get(f"{name}_token_id") for name in ("bos", "eos", "pad"))))
+        save_model(model, folder, special_ids(read_json(source / "config.json")))
         for name in TOKENIZER_FILES:
             if (source / name).is_file():
                 shutil.copyfile(source / name, folder / name)
