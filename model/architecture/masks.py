@@ -26,7 +26,10 @@ class KeyValueCache(Protocol):
         ...
 
     def update(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        """Add keys and values (batch, kv_heads, new, head_size) of a layer; return all that are held, new ones too."""
+        """Add a layer's keys and values (batch, kv_heads, new, head_size); return all that are held, new ones too.
+
+        `layer` counts only the layers that have keys and values (`ModelConfig.cached_layers`).
+        """
         ...
 
     def advance(self, n: int) -> None:
@@ -55,6 +58,7 @@ class AttentionContext:
             -inf elsewhere; None where a sequence is one text. It stands in for the mask.
         positions: (batch or 1, all) int64, how many real tokens of its document stand before each token, held ones too.
         biases: Biases that a layer made and others use.
+        lent: Keys and values that a layer made and others use, by the layer's number (shared_keys.py).
     """
 
     cos: Tensor
@@ -64,6 +68,7 @@ class AttentionContext:
     borders: Tensor | None
     positions: Tensor
     biases: dict[object, Tensor] = field(default_factory=dict)
+    lent: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
     def new_positions(self, time: int) -> Tensor:
         """Positions of the last `time` tokens: (batch or 1, time) int64."""
