@@ -11,7 +11,7 @@ from model.architecture.attend import attend
 from model.architecture.config import ModelConfig
 from model.architecture.config.sizes import kv_heads
 from model.architecture.linear import Linear
-from model.architecture.masks import AttentionContext, look_of
+from model.architecture.masks import AttentionContext, Sight, look_of
 from model.architecture.norm import QK_NORMS, QUERY_NORMS
 from model.architecture.position import TURNS
 from model.architecture.shared_keys import keys_for
@@ -45,9 +45,9 @@ class Attention(nn.Module):
         batch, time, _ = x_BTD.shape
         q, k, v = self._projected(x_BTD, context)
         k, v = self.keys(k, v, context)
-        bias = self.look(context, time, q.dtype)
         q = self.scale_queries(q)
-        y = attend(q, k, v, bias, training=self.training, dropout=self.dropout, softcap=self.softcap)
+        sight = Sight(self.look, context, time)
+        y = attend(q, k, v, sight, training=self.training, dropout=self.dropout, softcap=self.softcap)
         y_BTD: Tensor = self.out(self.gate(y.transpose(1, 2).reshape(batch, time, -1), x_BTD))
         return y_BTD
 
