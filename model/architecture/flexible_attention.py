@@ -59,9 +59,10 @@ def flexible_attention(q: Tensor, k: Tensor, v: Tensor, sight: Sight, softcap: f
     flex_attention, create_block_mask = _kernels()
     rules, key = sight.context.rules, (sight.look, softcap)
     if key not in rules:
-        batch, total = k.shape[0], k.shape[2]
+        batch, total, context = k.shape[0], k.shape[2], sight.context
+        differ = context.documents is not None or context.mask is not None
         allowed = allowed_of(sight, batch)
-        blocks = create_block_mask(allowed, batch, None, sight.time, total, device=q.device)
+        blocks = create_block_mask(allowed, batch if differ else None, None, sight.time, total, device=q.device)
         rules[key] = Rule(blocks, scored_of(sight, batch, softcap))
     blocks, scored = rules[key]
     grouped = k.shape[1] != q.shape[1]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 from configurations import built, configurations, tokens_of
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from model.architecture import attend as entry
@@ -21,8 +21,15 @@ from model.architecture.config import ModelConfig
 from model.architecture.flexible_attention import flexible_attention
 from model.architecture.masks import AttentionContext, Sight, document_positions, look_of, padded_positions
 from model.architecture.tiled_attention import tiled_attention
+from model.generation.cache import StaticCache
 
 pytestmark = pytest.mark.feature("ARCH-07")
+ROUTED = ModelConfig.model_validate(
+    {
+        "vocab_size": 40, "n_layers": 4, "d_model": 16, "n_kv_heads": 2, "d_ff": 24, "context_length": 32,
+        "attention": {"pattern": "S", "window": 3}, "depth": {"pattern": "FR", "capacity": 0.5},
+    }
+)  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -107,8 +114,9 @@ def test_gradients_equal_those_of_the_tiled_reference(span: str, passing: str, m
     torch.testing.assert_close(found, wanted, atol=1e-6, rtol=1e-5)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
-@given(config=configurations(), how=st.sampled_from(["plain", "documents", "padded"]))
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@example(config=ROUTED, how="cached")  # a routed layer sees less than its neighbour with the same look
+@given(config=configurations(), how=st.sampled_from(["plain", "documents", "padded", "cached"]))
 def test_a_decoder_on_flexible_attention_equals_one_on_dense_masks(config: ModelConfig, how: str) -> None:
     network, tokens = built(config), tokens_of(2, 20)
     options: dict[str, torch.Tensor] = {}
@@ -116,11 +124,18 @@ def test_a_decoder_on_flexible_attention_equals_one_on_dense_masks(config: Model
         options["documents_BT"] = (torch.arange(20) >= 9).long().expand(2, -1)
     elif how == "padded":
         options["padding_BT"] = torch.arange(20).expand(2, -1) >= torch.tensor([[0], [6]])
+
+    def hidden() -> torch.Tensor:
+        if how != "cached":
+            return network.hidden(tokens, **options)
+        cache = StaticCache(len(config.cached_layers), 20)
+        return torch.cat([network.hidden(part, cache=cache) for part in tokens.split(9, dim=1)], dim=1)
+
     with torch.no_grad(), pytest.MonkeyPatch.context() as patch:
-        dense = network.hidden(tokens, **options)
+        dense = hidden()
         patch.setattr(entry, "FLEXIBLE_DEVICES", frozenset({"cpu"}))
         patch.setattr(entry, "SMALLEST_HEAD", 1)
-        flexible = network.hidden(tokens, **options)
+        flexible = hidden()
     real = options.get("padding_BT", torch.ones(2, 20, dtype=torch.bool))
     torch.testing.assert_close(flexible[real], dense[real], atol=2e-4, rtol=1e-4)
 
