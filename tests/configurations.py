@@ -51,7 +51,8 @@ def configurations(draw: Any) -> ModelConfig:
                  "qk": pick(["none", "rms"])},
         "position": {"kind": pick(["rope", "rope", "learned", "sinusoidal", "alibi", "none"]),
                      "pattern": pick(PATTERNS["position"]), "scaling": pick(SCALINGS)},
-        "attention": {"pattern": span, "window": 3 if set(span) & set("SDK") else None, "block": 4, "block_summary": 1,
+        "attention": {"pattern": span, "share_layers": pick([1, 1, 2]),
+                      "window": 3 if set(span) & set("SDK") else None, "block": 4, "block_summary": 1,
                       "sinks": 2, "bias": pick(["none", "qkv", "all"]), "gate": pick(["none", "head", "feature"]),
                       "softcap": pick([None, 2.0]), "scale": pick([None, 0.4])},
         "recurrent": {"convolution": pick([2, 4]), "state": 3, "bias": draw(st.booleans()),
@@ -83,6 +84,9 @@ def _repaired(values: dict[str, Any]) -> ModelConfig:
         values["depth"] = {}
     if values["embedding"].get("kind") == "adaptive":
         values["tie_embeddings"] = False
+    unshared = values["mixers"] not in {"A", "AA"} or "R" in values["depth"].get("pattern", "F")
+    if unshared or values["position"]["pattern"] == "NP":
+        values["attention"]["share_layers"] = 1
     try:
         return ModelConfig.model_validate(values)
     except ValidationError as error:  # the message names the pair that `_repaired` does not know

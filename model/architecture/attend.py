@@ -1,7 +1,9 @@
 """The one entry to attention's arithmetic: whichever implementation computes the same fastest.
 
-`short_attention.py` in training at short context on a CPU, `tiled_attention.py` where scores are soft-capped (no fused
-kernel of torch does that on a CPU), `scaled_dot_product_attention` (flash kernels where the device has them) else.
+In order: `flexible_attention.py` on a GPU where many queries see less than everything before, or scores are
+soft-capped; `tiled_attention.py` where scores are soft-capped elsewhere (no fused kernel of torch does that on a CPU);
+`short_attention.py` in training at short context on a CPU; `scaled_dot_product_attention` (flash kernels where the
+device has them) else, which is plain causal attention and the steps of decoding.
 """
 
 from __future__ import annotations
@@ -11,12 +13,19 @@ from torch import Tensor
 from torch.nn import functional
 
 from model.architecture.decoding_attention import decodes, decoding_attention
+from model.architecture.flexible_attention import compiles, flexible_attention
+from model.architecture.masks import Sight
 from model.architecture.short_attention import LONGEST, LONGEST_BANDED, is_banded, short_causal_attention
 from model.architecture.tiled_attention import tiled_attention
 
+FLEXIBLE_DEVICES = frozenset({"cuda"})
+"""Devices where FlexAttention is a fused kernel in both directions."""
+SMALLEST_HEAD = 16
+"""Features of a head that its kernels need at least."""
+
 
 def attend(
-    q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, *, training: bool, dropout: float, softcap: float | None
+    q: Tensor, k: Tensor, v: Tensor, sight: Sight, *, training: bool, dropout: float, softcap: float | None
 ) -> Tensor:
     """Softmax attention (Vaswani et al. 2017, eq. 1) of the last `time` of `all` tokens.
 
@@ -24,8 +33,8 @@ def attend(
         q: (batch, heads, time, head_size).
         k: (batch, kv_heads, all, head_size), kv_heads divides heads.
         v: As k.
-        bias: None for plain causal attention, else (batch or 1, heads or 1, time, all): a bool mask (True =
-            may look), or a bias in q's dtype that includes what causal forbids.
+        sight: Who may look at whom. Its bias is None for plain causal attention, else (batch or 1, heads or 1, time,
+            all): a bool mask (True = may look), or a bias in q's dtype that includes what causal forbids.
         training: Whether gradients and dropout are wanted.
         dropout: Share of the probabilities dropped in training.
         softcap: Scores are kept below this by tanh before the bias; None is without.
@@ -33,6 +42,11 @@ def attend(
     Returns:
         (batch, heads, time, head_size).
     """
+    dropout = dropout if training else 0.0
+    flexible = is_flexible(q.device.type, sight, head_size=q.shape[-1], dropout=dropout, softcap=softcap)
+    if flexible and compiles(q.device.type):
+        return flexible_attention(q, k, v, sight, softcap)
+    bias = sight.bias(q.dtype)
     time, masked_by_bool = q.shape[2], bias is not None and bias.dtype == torch.bool
     if softcap is not None:
         return tiled_attention(q, k, v, bias, softcap=softcap)
@@ -48,7 +62,21 @@ def attend(
         k,
         v,
         attn_mask=bias,
-        dropout_p=dropout if training else 0.0,
+        dropout_p=dropout,
         is_causal=bias is None and time > 1,
         enable_gqa=k.shape[1] != q.shape[1],
     )
+
+
+def is_flexible(device: str, sight: Sight, *, head_size: int, dropout: float, softcap: float | None) -> bool:
+    """Whether FlexAttention is the fastest: else a dense bias is read for many queries, or all scores are kept.
+
+    Args:
+        device: Its type.
+        sight: Who may look at whom.
+        head_size: Features of a head.
+        dropout: Of the probabilities; FlexAttention has none.
+        softcap: Of the scores.
+    """
+    fits = device in FLEXIBLE_DEVICES and sight.time > 1 and head_size >= SMALLEST_HEAD and dropout == 0
+    return fits and (sight.is_spanned or softcap is not None)

@@ -9,33 +9,35 @@ from torch import Tensor, nn
 
 from model.architecture.attend import attend
 from model.architecture.config import ModelConfig
+from model.architecture.config.sizes import kv_heads
 from model.architecture.heads import heads_of, takes
 from model.architecture.linear import Linear
-from model.architecture.masks import AttentionContext, look_of
-from model.architecture.norm import QK_NORMS
+from model.architecture.masks import AttentionContext, Sight, look_of
+from model.architecture.norm import QK_NORMS, QUERY_NORMS
 from model.architecture.position import TURNS
+from model.architecture.shared_keys import keys_for
 
 
 class Attention(nn.Module):
     """Grouped-query attention (Ainslie et al. 2023, arXiv:2305.13245); one key/value head is multi-query.
 
-    Queries, keys and values come from one matrix product; `interop/` splits it for the published layouts. What a layer
-    sees is its *look* (masks.py), the arithmetic is `attend`.
+    Queries, keys and values come from one matrix product; `interop/` splits it for the published layouts. A layer that
+    looks at another's keys and values has no heads of its own for them (shared_keys.py). What a layer sees is its
+    *look* (masks.py), the arithmetic is `attend`.
     """
 
     def __init__(self, config: ModelConfig, layer: int) -> None:
         super().__init__()
         options = config.attention
-        self.layer = layer
-        self.n_heads, self.n_kv_heads, self.head_size = config.n_heads, config.n_kv_heads, config.head_size
+        self.n_heads, self.n_kv_heads, self.head_size = config.n_heads, kv_heads(config, layer), config.head_size
+        self.keys = keys_for(config, layer)
         self.dropout, self.softcap = config.dropout, options.softcap
         self.look = look_of(config, layer)
         self.turn = TURNS[config.positions(layer)]
         n_in, n_out = (self.n_heads + 2 * self.n_kv_heads) * self.head_size, self.n_heads * self.head_size
         self.qkv = Linear(config.d_model, n_in, bias=options.bias != "none")
-        self.rotary = config.positions(layer) == "rope"
-        self.kernel_turns = config.norm.qk == "none"
-        self.qk_norm = QK_NORMS[config.norm.qk](config)
+        self.rotary, self.norms_heads = config.positions(layer) == "rope", config.norm.qk != "none"
+        self.qk_norm = (QK_NORMS if self.n_kv_heads else QUERY_NORMS)[config.norm.qk](config)
         self.scale_queries = _query_scaling(config)
         self.gate = GATES[options.gate](config)
         self.out = Linear(n_out, config.d_model, bias=options.bias == "all")
@@ -44,23 +46,22 @@ class Attention(nn.Module):
         """(batch, time, d_model) -> (batch, time, d_model)."""
         batch, time, _ = x_BTD.shape
         q, k, v = self._projected(x_BTD, context)
-        if context.cache is not None:
-            k, v = context.cache.update(self.layer, k, v)
-        bias = self.look(context, time, q.dtype)
+        k, v = self.keys(k, v, context)
         q = self.scale_queries(q)
-        y = attend(q, k, v, bias, training=self.training, dropout=self.dropout, softcap=self.softcap)
+        sight = Sight(self.look, context, time)
+        y = attend(q, k, v, sight, training=self.training, dropout=self.dropout, softcap=self.softcap)
         y_BTD: Tensor = self.out(self.gate(y.transpose(1, 2).reshape(batch, time, -1), x_BTD))
         return y_BTD
 
     def keep(self, x_BTD: Tensor, context: AttentionContext) -> None:
-        """Put keys and values into the cache, nothing more."""
-        if context.cache is not None:
-            context.cache.update(self.layer, *self._projected(x_BTD, context)[1:])
+        """Put keys and values into the cache, nothing more; a layer without its own keeps none."""
+        if context.cache is not None and self.n_kv_heads:
+            self.keys(*self._projected(x_BTD, context)[1:], context)
 
     def _projected(self, x_BTD: Tensor, context: AttentionContext) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys and values, each (batch, its heads, time, head_size), in their positions."""
+        """Queries, keys and values, each (batch, its own heads, time, head_size), in their positions."""
         qkv = self.qkv(x_BTD)
-        if self.kernel_turns and takes(qkv):
+        if takes(qkv) and not self.norms_heads:
             return heads_of(qkv, self.n_heads, self.n_kv_heads, *(context.cos, context.sin) if self.rotary else ())
         qkv = qkv.view(*x_BTD.shape[:2], -1, self.head_size).transpose(1, 2)
         # queries and keys turn by the same angles: one rotation for both

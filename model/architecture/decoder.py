@@ -20,7 +20,6 @@ from model.architecture.masks import (
     AttentionContext,
     KeyValueCache,
     attention_mask,
-    document_borders,
     document_positions,
     padded_positions,
 )
@@ -139,8 +138,7 @@ class Decoder(nn.Module):
         in_order = padding_BT is None and documents_BT is None
         cos, sin = self._angles_in_order(earlier, time, device) if in_order else self._table(positions[:, earlier:])
         mask = attention_mask(time, cache, padding_BT, device)
-        borders = None if documents_BT is None else document_borders(documents_BT, dtype)
-        return AttentionContext(cos[:, None].to(dtype), sin[:, None].to(dtype), mask, cache, borders, positions)
+        return AttentionContext(cos[:, None].to(dtype), sin[:, None].to(dtype), mask, cache, documents_BT, positions)
 
     def _angles_in_order(self, earlier: int, time: int, device: torch.device) -> tuple[Tensor, Tensor]:
         """The table's rows for the new tokens, (1, time, head_size); it is made once and kept."""

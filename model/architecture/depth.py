@@ -160,7 +160,7 @@ class RoutedBlock(nn.Module):
         allowed = allowed_before(context, time)
         itself = torch.eye(time, dtype=torch.bool, device=x_BTD.device)
         itself = torch.cat([itself.new_zeros(time, allowed.shape[3] - time), itself], dim=1)
-        inner = replace(context, mask=(allowed & seen) | itself, biases={})
+        inner = replace(context, mask=(allowed & seen) | itself, biases={}, rules={})
         y_BTD: Tensor = x_BTD + (self.block(x_BTD, inner) - x_BTD) * weights_BT[..., None]
         return y_BTD
 

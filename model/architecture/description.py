@@ -17,6 +17,7 @@ from model.architecture.config.sizes import (
     cache_bytes,
     cache_bytes_per_token,
     forward_flops_per_token,
+    kv_heads,
     layers,
 )
 
@@ -94,7 +95,7 @@ def activation_bytes_per_token(config: ModelConfig) -> int:
     for index, layer in enumerate(layers(config)):
         numbers = 8 * config.d_model
         if config.mixer(index) == "attention":
-            numbers += (3 * config.n_heads + 2 * config.n_kv_heads) * config.head_size
+            numbers += (3 * config.n_heads + 2 * kv_heads(config, index)) * config.head_size
             numbers += config.n_heads * config.context_length if config.context_length <= 512 else 0
         elif config.mixer(index) == "mamba":
             numbers += config.recurrent.expand * config.d_model * (6 + 8 * config.recurrent.state)  # states in float32

@@ -1,14 +1,15 @@
 """Who may look at whom: causal, padded, packed, and the spans that see less than everything before.
 
 Every layer has a *look*: a function from the pass's context to the bias that its scores get, or None where plain causal
-attention says it all. Layers with the same look share one bias.
+attention says it all. Layers with the same look share one bias. A look's span and slopes say the same pair by pair, for
+FlexAttention (flexible_attention.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -26,7 +27,10 @@ class KeyValueCache(Protocol):
         ...
 
     def update(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        """Add keys and values (batch, kv_heads, new, head_size) of a layer; return all that are held, new ones too."""
+        """Add a layer's keys and values (batch, kv_heads, new, head_size); return all that are held, new ones too.
+
+        `layer` counts only the layers that have keys and values (`ModelConfig.cached_layers`).
+        """
         ...
 
     def advance(self, n: int) -> None:
@@ -51,33 +55,68 @@ class AttentionContext:
         sin: Rotary sines.
         mask: None for plain causal attention, else (batch or 1, 1, time, all) bool, True = may look.
         cache: Keys and values of earlier tokens, or None.
-        borders: (batch, 1, time, time) in the stream's dtype, 0 where a token may look within its own document and
-            -inf elsewhere; None where a sequence is one text. It stands in for the mask.
+        documents: (batch, time) int64, the number of each token's document in its sequence; None where a sequence is
+            one text. It stands in for the mask.
         positions: (batch or 1, all) int64, how many real tokens of its document stand before each token, held ones too.
         biases: Biases that a layer made and others use.
+        rules: The same for FlexAttention (flexible_attention.py).
+        lent: Keys and values that a layer made and others use, by the layer's number (shared_keys.py).
     """
 
     cos: Tensor
     sin: Tensor
     mask: Tensor | None
     cache: KeyValueCache | None
-    borders: Tensor | None
+    documents: Tensor | None
     positions: Tensor
     biases: dict[object, Tensor] = field(default_factory=dict)
+    rules: dict[object, Any] = field(default_factory=dict)
+    lent: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
     def new_positions(self, time: int) -> Tensor:
         """Positions of the last `time` tokens: (batch or 1, time) int64."""
         return self.positions[:, self.positions.shape[1] - time :]
 
 
-Look = Callable[[AttentionContext, int, torch.dtype], Tensor | None]
-"""(context, new tokens, dtype) -> (batch or 1, heads or 1, time, all) bias or mask, or None for plain causal."""
+class Look(Protocol):
+    """What a layer sees, as a bias for all pairs at once; `span`, `options` and `alibi_heads` say it for one pair."""
+
+    @property
+    def span(self) -> str:
+        """A value of `patterns.SPANS`."""
+        ...
+
+    @property
+    def options(self) -> AttentionConfig:
+        """Window, dilation, sinks and blocks."""
+        ...
+
+    @property
+    def alibi_heads(self) -> int:
+        """Heads that ALiBi slopes are for; 0 is without."""
+        ...
+
+    def __call__(self, context: AttentionContext, time: int, dtype: torch.dtype) -> Tensor | None:
+        """(batch or 1, heads or 1, new tokens, all) bias in dtype or bool mask, or None for plain causal."""
+        ...
 
 
-def plain_look(context: AttentionContext, time: int, dtype: torch.dtype) -> Tensor | None:
+@dataclass(frozen=True)
+class PlainLook:
     """Everything before, in the token's own document."""
-    del time, dtype
-    return context.mask if context.borders is None else context.borders
+
+    span: str = "full"
+    options: AttentionConfig = field(default_factory=AttentionConfig)
+    alibi_heads: int = 0
+
+    def __call__(self, context: AttentionContext, time: int, dtype: torch.dtype) -> Tensor | None:
+        """The mask of the pass, or the borders of its documents, made once."""
+        del time
+        if context.documents is None:
+            return context.mask
+        if self not in context.biases:
+            context.biases[self] = document_borders(context.documents, dtype)
+        return context.biases[self]
 
 
 @dataclass(frozen=True)
@@ -103,7 +142,7 @@ class SpannedLook:
     def _bias(self, context: AttentionContext, time: int, dtype: torch.dtype) -> Tensor:
         keys = context.positions[:, None, None, :]
         queries = context.new_positions(time)[:, None, :, None]
-        allowed = allowed_before(context, time) & SPANS[self.span](queries, keys, self.options)
+        allowed = allowed_before(context, time) & SPANS[self.span](queries, keys, span_sizes(self.options))
         bias = torch.zeros(allowed.shape, dtype=dtype, device=allowed.device)
         if self.alibi_heads:
             slopes = alibi_slopes(self.alibi_heads).to(allowed.device)[:, None, None]
@@ -111,10 +150,34 @@ class SpannedLook:
         return bias.masked_fill(~allowed, float("-inf"))
 
 
+@dataclass(frozen=True)
+class Sight:
+    """What one layer sees in one pass.
+
+    Attributes:
+        look: The layer's.
+        context: The pass.
+        time: New tokens.
+    """
+
+    look: Look
+    context: AttentionContext
+    time: int
+
+    def bias(self, dtype: torch.dtype) -> Tensor | None:
+        """As the look gives it."""
+        return self.look(self.context, self.time, dtype)
+
+    @property
+    def is_spanned(self) -> bool:
+        """Whether the layer sees less than everything before in a sequence, or less of what is far."""
+        return self.look.span != "full" or self.look.alibi_heads > 0 or self.context.documents is not None
+
+
 def allowed_before(context: AttentionContext, time: int) -> Tensor:
     """What causality, padding and documents allow: (batch or 1, 1, time, all) bool."""
-    if context.borders is not None:
-        return context.borders == 0
+    if context.documents is not None:
+        return same_document(context.documents)
     if context.mask is not None:
         return context.mask
     total = context.positions.shape[1]
@@ -122,43 +185,59 @@ def allowed_before(context: AttentionContext, time: int) -> Tensor:
     return (index[None, :] <= index[total - time :, None])[None, None]
 
 
-def _full(queries: Tensor, keys: Tensor, options: AttentionConfig) -> Tensor:
+class SpanSizes(NamedTuple):
+    """Numbers of the spans, as `AttentionConfig` has them; tensors of no dimension where a kernel is compiled once."""
+
+    window: int | Tensor
+    dilation: int | Tensor
+    sinks: int | Tensor
+    block: int | Tensor
+    block_summary: int | Tensor
+
+
+def span_sizes(options: AttentionConfig) -> SpanSizes:
+    """The numbers of a configuration; a window that no span uses is 0."""
+    return SpanSizes(options.window or 0, options.dilation, options.sinks, options.block, options.block_summary)
+
+
+def _full(queries: Tensor, keys: Tensor, options: SpanSizes) -> Tensor:
     del options
     return keys <= queries
 
 
-def _sliding(queries: Tensor, keys: Tensor, options: AttentionConfig) -> Tensor:
+def _sliding(queries: Tensor, keys: Tensor, options: SpanSizes) -> Tensor:
     """The last `window` tokens (Beltagy et al. 2020, arXiv:2004.05150; Mistral)."""
-    return queries - keys < (options.window or 0)
+    return queries - keys < options.window
 
 
-def _dilated(queries: Tensor, keys: Tensor, options: AttentionConfig) -> Tensor:
+def _dilated(queries: Tensor, keys: Tensor, options: SpanSizes) -> Tensor:
     """Every `dilation`-th token back, `window` of them (Beltagy et al. 2020, section 3.1)."""
     distance = queries - keys
-    return (distance < (options.window or 0) * options.dilation) & (distance % options.dilation == 0)
+    return (distance < options.window * options.dilation) & (distance % options.dilation == 0)
 
 
-def _sinks(queries: Tensor, keys: Tensor, options: AttentionConfig) -> Tensor:
+def _sinks(queries: Tensor, keys: Tensor, options: SpanSizes) -> Tensor:
     """The first tokens and the last `window` (Xiao et al. 2023, "attention sinks", arXiv:2309.17453)."""
     return _sliding(queries, keys, options) | (keys < options.sinks)
 
 
-def _block_sparse(queries: Tensor, keys: Tensor, options: AttentionConfig) -> Tensor:
+def _block_sparse(queries: Tensor, keys: Tensor, options: SpanSizes) -> Tensor:
     """The own block, and the last tokens of each earlier one (Child et al. 2019, "fixed", arXiv:1904.10509)."""
     same = queries // options.block == keys // options.block
     return same | (keys % options.block >= options.block - options.block_summary)
 
 
-SPANS: dict[str, Callable[[Tensor, Tensor, AttentionConfig], Tensor]] = {
+SPANS: dict[str, Callable[[Tensor, Tensor, SpanSizes], Tensor]] = {
     "full": _full, "sliding": _sliding, "dilated": _dilated, "sinks": _sinks, "block_sparse": _block_sparse,
 }  # fmt: skip
+"""(positions of queries, positions of keys, sizes) -> whether a query sees a key that is before it."""
 
 
 def look_of(config: ModelConfig, layer: int) -> Look:
     """The look of a layer."""
     span, alibi = config.span(layer), config.positions(layer) == "alibi"
     if span == "full" and not alibi:
-        return plain_look
+        return PlainLook()
     return SpannedLook(span, config.attention, config.n_heads if alibi else 0)
 
 
@@ -217,6 +296,17 @@ def document_positions(documents_BT: Tensor) -> Tensor:
     return time - torch.where(begins, time, 0).cummax(dim=1).values
 
 
+def same_document(documents_BT: Tensor) -> Tensor:
+    """Who is before whom in the same document: (batch, 1, time, time) bool.
+
+    Args:
+        documents_BT: (batch, time) int64, the number of each token's document.
+    """
+    time = documents_BT.shape[1]
+    causal = torch.ones(time, time, dtype=torch.bool, device=documents_BT.device).tril()
+    return ((documents_BT[:, :, None] == documents_BT[:, None, :]) & causal).unsqueeze(1)
+
+
 def document_borders(documents_BT: Tensor, dtype: torch.dtype) -> Tensor:
     """Block-diagonal causal attention as a bias, so that no token sees another document.
 
@@ -227,8 +317,6 @@ def document_borders(documents_BT: Tensor, dtype: torch.dtype) -> Tensor:
     Returns:
         (batch, 1, time, time): 0 where a query may look, -inf elsewhere. A query may always look at itself.
     """
-    time = documents_BT.shape[1]
-    causal = torch.ones(time, time, dtype=torch.bool, device=documents_BT.device).tril()
-    allowed = (documents_BT[:, :, None] == documents_BT[:, None, :]) & causal
+    allowed = same_document(documents_BT)
     bias = torch.zeros(allowed.shape, dtype=dtype, device=documents_BT.device)
-    return bias.masked_fill_(~allowed, float("-inf")).unsqueeze(1)
+    return bias.masked_fill_(~allowed, float("-inf"))

@@ -143,6 +143,19 @@ class QueryKeyNorm(nn.Module):
         return torch.cat([self.query(qk[:, : self.n_heads]), self.key(qk[:, self.n_heads :])], dim=1)
 
 
+class QueryNorm(nn.Module):
+    """The same where a layer has queries only, and another layer's keys."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.query = RMSNorm(config.head_size, config.norm_eps)
+
+    def forward(self, q: Tensor) -> Tensor:
+        """(batch, heads, time, head_size), same shape out."""
+        normed: Tensor = self.query(q)
+        return normed
+
+
 class NoNorm(nn.Module):
     """The input as it is."""
 
@@ -156,3 +169,4 @@ class NoNorm(nn.Module):
 
 
 QK_NORMS: dict[str, Callable[[ModelConfig], nn.Module]] = {"none": NoNorm, "rms": QueryKeyNorm}
+QUERY_NORMS: dict[str, Callable[[ModelConfig], nn.Module]] = {"none": NoNorm, "rms": QueryNorm}

@@ -68,7 +68,7 @@ def _time_once(model: Decoder, prompt_tokens: int, decode_tokens: int) -> tuple[
     """Seconds for the prompt and for the tokens after it."""
     device = next(model.parameters()).device
     tokens = torch.arange(prompt_tokens, device=device)[None] % (model.config.vocab_size or 1)
-    cache = StaticCache(model.config.n_layers, prompt_tokens + decode_tokens)
+    cache = StaticCache(len(model.config.cached_layers), prompt_tokens + decode_tokens)
     with torch.inference_mode():
         started = _now(device)
         token = model(tokens, cache=cache)[:, -1:].argmax(-1)

@@ -15,7 +15,7 @@ class StaticCache:
     the dtype and on the device of the first keys.
 
     Args:
-        n_layers: Decoder blocks.
+        n_layers: Layers with keys and values of their own (`len(ModelConfig.cached_layers)`).
         max_length: Tokens that fit, padding included.
     """
 
@@ -35,7 +35,7 @@ class StaticCache:
         """Add a layer's new keys and values; return all that are held, the new ones too.
 
         Args:
-            layer: Index of the decoder block.
+            layer: Which of those layers.
             k: (batch, kv_heads, new, head_size).
             v: As k.
 

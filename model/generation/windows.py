@@ -69,14 +69,14 @@ class WindowBatch:
 
     def _no_cache(self) -> StaticCache:
         """A cache without room: the next forward pass starts over."""
-        return StaticCache(self.model.config.n_layers, 0)
+        return StaticCache(len(self.model.config.cached_layers), 0)
 
     def _start_over(self) -> Tensor:
         """Empty the cache and lay out all windows, padded on the left: (batch, longest) int64."""
         lengths = [len(window) for window in self.windows]
         longest = max(lengths)
         capacity = min(self.context_length, longest + self.remaining)
-        self._cache = StaticCache(self.model.config.n_layers, capacity)
+        self._cache = StaticCache(len(self.model.config.cached_layers), capacity)
         self._padding_BT = None
         if min(lengths) < longest:
             columns = torch.arange(capacity, device=self._device)[None, :]

@@ -137,6 +137,30 @@ class ModelConfig(StrictConfig):
         return self
 
     @model_validator(mode="after")
+    def _sharing_fits(self) -> ModelConfig:
+        share, n_attention = self.attention.share_layers, len(self.attention_layers)
+        if share == 1:
+            return self
+        if share > n_attention:
+            raise ValueError(
+                f"attention.share_layers {share} is more than the {n_attention} attention layers of mixers "
+                f"{self.mixers!r} and n_layers {self.n_layers}; lower it"
+            )
+        if "R" in self.depth.pattern:
+            raise ValueError(
+                f"attention.share_layers {share} and depth.pattern {self.depth.pattern!r} do not go together: a routed "
+                "layer hides the tokens that pass it by from its own keys only; use one of the two"
+            )
+        for layer in self.attention_layers:
+            source = self.keys_of(layer)
+            if self.positions(layer) != self.positions(source):
+                raise ValueError(
+                    f"attention.share_layers {share}: layer {layer} has positions {self.positions(layer)}, and layer "
+                    f"{source}, whose keys it uses, {self.positions(source)}; give both one letter in position.pattern"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _experts_fit(self) -> ModelConfig:
         if self.experts is None:
             return self
@@ -195,6 +219,21 @@ class ModelConfig(StrictConfig):
     def mixer(self, layer: int) -> str:
         """What mixes tokens in a layer: a value of `patterns.MIXERS`."""
         return patterns.of_layer(self.mixers, layer, patterns.MIXERS)
+
+    @property
+    def attention_layers(self) -> list[int]:
+        """The layers whose mixer is attention."""
+        return [layer for layer in range(self.n_layers) if self.mixer(layer) == "attention"]
+
+    def keys_of(self, layer: int) -> int:
+        """The layer whose keys and values an attention layer looks at: itself, or the first of its group."""
+        index = self.attention_layers.index(layer)
+        return self.attention_layers[index - index % self.attention.share_layers]
+
+    @property
+    def cached_layers(self) -> list[int]:
+        """The layers that have keys and values of their own, which a cache keeps."""
+        return self.attention_layers[:: self.attention.share_layers]
 
     def span(self, layer: int) -> str:
         """What attention sees in a layer: a value of `patterns.SPANS`."""

@@ -101,6 +101,10 @@ class AttentionConfig(StrictConfig):
     block_summary: int = Field(
         8, ge=1, le=4096, description="B: last tokens of each earlier block seen", json_schema_extra=unit("tokens")
     )
+    share_layers: int = Field(
+        1, ge=1, le=256, description="attention layers in a row that use the keys and values of the first; 1: none do",
+        json_schema_extra=unit("layers"),
+    )  # fmt: skip
     bias: Literal["none", "qkv", "all"] = Field("none", description="biases of the projections: none, qkv, all")
     gate: Literal["none", "head", "feature"] = Field(
         "none", description="a sigmoid gate on the result, one number for each head or feature"

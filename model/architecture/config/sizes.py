@@ -116,23 +116,29 @@ def _vocabulary(config: ModelConfig) -> int:
 
 def _layer(config: ModelConfig, layer: int) -> LayerSize:
     mixer = config.mixer(layer)
-    mixer_params, mixer_matrices, state = MIXERS[mixer](config)
+    mixer_params, mixer_matrices, state = MIXERS[mixer](config, layer)
     feedforward_params, feedforward_matrices, feedforward_state = _feedforward(config, layer)
     attends = mixer == "attention"
     share = config.depth.capacity if config.is_routed(layer) else 1.0
     routed = "routed " if config.is_routed(layer) else ""
+    shared = f", keys of {config.keys_of(layer)}" if attends and kv_heads(config, layer) == 0 else ""
     norms = {"pre": 2, "post": 2, "sandwich": 4}[config.norm.placement] - (config.feedforward.kind == "none")
     return LayerSize(
-        mixer=routed + (f"{config.span(layer)} attention" if attends else mixer.replace("_", "-")),
+        mixer=routed + (f"{config.span(layer)} attention{shared}" if attends else mixer.replace("_", "-")),
         feedforward=_feedforward_name(config, layer),
         mixer_params=mixer_params,
         feedforward_params=feedforward_params,
         active_params=round(share * (mixer_matrices + feedforward_matrices)),
         norm_params=norms * _norm_params(config),
         keys_seen=keys_seen(config, layer, config.context_length) if attends else 0,
-        cached_per_token=2 * config.n_kv_heads * config.head_size if attends else 0,
+        cached_per_token=2 * kv_heads(config, layer) * config.head_size if attends else 0,
         cached_state=state + feedforward_state,
     )
+
+
+def kv_heads(config: ModelConfig, layer: int) -> int:
+    """Heads of keys and values that an attention layer has of its own: none where it uses another layer's."""
+    return config.n_kv_heads if config.keys_of(layer) == layer else 0
 
 
 def keys_seen(config: ModelConfig, layer: int, length: int) -> int:
@@ -153,27 +159,31 @@ def _norm_params(config: ModelConfig) -> int:
     return config.d_model * (2 if config.norm.kind == "layer" else 1)
 
 
-def _attention(config: ModelConfig) -> tuple[int, int, int]:
+def _attention(config: ModelConfig, layer: int) -> tuple[int, int, int]:
     """(parameters, matrix weights, numbers of state)."""
-    size, options = config.head_size, config.attention
-    n_in, n_out = (config.n_heads + 2 * config.n_kv_heads) * size, config.n_heads * size
+    size, options, own_heads = config.head_size, config.attention, kv_heads(config, layer)
+    n_in, n_out = (config.n_heads + 2 * own_heads) * size, config.n_heads * size
     gate = config.d_model * {"none": 0, "head": config.n_heads, "feature": n_out}[options.gate]
     matrices = config.d_model * (n_in + n_out) + gate
     biases = {"none": 0, "qkv": n_in, "all": n_in + config.d_model}[options.bias]
-    return matrices + biases + (2 * size if config.norm.qk == "rms" else 0), matrices, 0
+    norms = {"none": 0, "rms": size * (2 if own_heads else 1)}[config.norm.qk]
+    return matrices + biases + norms, matrices, 0
 
 
-def _attention_free(config: ModelConfig) -> tuple[int, int, int]:
+def _attention_free(config: ModelConfig, layer: int) -> tuple[int, int, int]:
+    del layer
     matrices = 4 * config.d_model**2
     return matrices, matrices, 3 * config.d_model
 
 
-def _convolution(config: ModelConfig) -> tuple[int, int, int]:
+def _convolution(config: ModelConfig, layer: int) -> tuple[int, int, int]:
+    del layer
     width, matrices = config.recurrent.convolution, 4 * config.d_model**2
     return matrices + config.d_model * width, matrices, config.d_model * (width - 1)
 
 
-def _mamba(config: ModelConfig) -> tuple[int, int, int]:
+def _mamba(config: ModelConfig, layer: int) -> tuple[int, int, int]:
+    del layer
     options = config.recurrent
     features, rank = options.expand * config.d_model, options.step_rank or -(-config.d_model // 16)
     matrices = features * (3 * config.d_model + 2 * rank + 2 * options.state)
@@ -182,7 +192,7 @@ def _mamba(config: ModelConfig) -> tuple[int, int, int]:
     return matrices + vectors + biases, matrices, features * (options.state + options.convolution - 1)
 
 
-MIXERS: dict[str, Callable[[ModelConfig], tuple[int, int, int]]] = {
+MIXERS: dict[str, Callable[[ModelConfig, int], tuple[int, int, int]]] = {
     "attention": _attention, "attention_free": _attention_free, "convolution": _convolution, "mamba": _mamba,
 }  # fmt: skip
 

@@ -43,18 +43,17 @@ def test_llama_2_7b_is_counted_and_built_without_memory() -> None:
 @settings(max_examples=80, deadline=None)
 @given(config=configurations())
 def test_a_cache_holds_what_was_announced(config: ModelConfig) -> None:
-    cache, network = StaticCache(config.n_layers, 9), built(config)
+    cache, network = StaticCache(len(config.cached_layers), 9), built(config)
     with torch.no_grad():
         network(tokens_of(1, 9), cache=cache)
     states = sum(part.numel() for state in cache._states.values() for part in state if part.is_floating_point())
     expected = cache_bytes(config, 0) // 4
     assert states == expected
     attention = [i for i in range(config.n_layers) if config.mixer(i) == "attention"]
-    per_token = 2 * config.n_kv_heads * config.head_size * len(attention)
+    per_token = 2 * config.n_kv_heads * config.head_size * len(attention) // config.attention.share_layers
     assert cache_bytes_per_token(config, 1) == per_token
-    if attention:
-        assert cache._keys is not None
-        assert 2 * cache._keys[attention].numel() == 9 * per_token
+    held = 0 if cache._keys is None or cache._values is None else cache._keys.numel() + cache._values.numel()
+    assert held == 9 * per_token
 
 
 @pytest.mark.parametrize(
@@ -62,6 +61,7 @@ def test_a_cache_holds_what_was_announced(config: ModelConfig) -> None:
     [
         {}, {"n_kv_heads": 1, "head_dim": 6}, {"feedforward": {"kind": "gelu"}}, {"attention": {"gate": "feature"}},
         {"experts": {"n_experts": 4, "top_k": 2, "shared_d_ff": 8}}, {"mixers": "F"},
+        {"attention": {"share_layers": 2, "gate": "head"}, "n_kv_heads": 2},
     ],
 )  # fmt: skip
 def test_floating_point_operations_equal_those_that_torch_counts(values: dict[str, Any]) -> None:
@@ -101,6 +101,17 @@ def test_the_figure_and_the_table_name_the_parts() -> None:
         "positions: rope",
     ):
         assert part in figure
+
+
+@pytest.mark.feature("ARCH-05")
+def test_layers_that_use_the_keys_of_another_are_named_with_what_they_hold() -> None:
+    config = ModelConfig.model_validate({"vocab_size": 99, "n_layers": 6, "attention": {"share_layers": 3}})
+    rows = layer_rows(config)
+    assert [(row["layers"], row["mixer"], row["cached per token"]) for row in rows] == [
+        ("0", "full attention", 512), ("1-2", "full attention, keys of 0", 0),
+        ("3", "full attention", 512), ("4-5", "full attention, keys of 3", 0),
+    ]  # fmt: skip
+    assert "full attention, keys of 3, 4 heads of 64" in diagram(config)
 
 
 def test_without_a_vocabulary_it_says_so() -> None:

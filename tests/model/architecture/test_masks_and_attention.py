@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from torch.nn import functional
 from model.architecture.attend import attend
 from model.architecture.config import ModelConfig
 from model.architecture.config.options import NtkScaling
-from model.architecture.masks import AttentionContext, alibi_slopes, look_of
+from model.architecture.masks import AttentionContext, Sight, alibi_slopes, look_of
 from model.architecture.position import rotary_table
 from model.architecture.tiled_attention import tiled_attention
 
@@ -118,17 +119,16 @@ def test_tiled_attention_equals_torch_with_gradients(
 @pytest.mark.feature("ARCH-07")
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("length", [5, 512, 600])
-@pytest.mark.parametrize("masked", [None, torch.bool, torch.float32])
-def test_every_way_that_attend_picks_equals_the_tiled_reference(
-    training: bool, length: int, masked: torch.dtype | None
-) -> None:
+@pytest.mark.parametrize("masked", ["not", "by a mask", "by its span"])
+def test_every_way_that_attend_picks_equals_the_tiled_reference(training: bool, length: int, masked: str) -> None:
     generator = torch.Generator().manual_seed(0)
     q, k, v = (torch.randn(1, heads, length, 8, generator=generator) for heads in (4, 2, 2))
     allowed = torch.ones(length, length, dtype=torch.bool).tril().triu(-3)[None, None]
-    bias = None if masked is None else allowed
-    if masked == torch.float32:
-        bias = torch.zeros(allowed.shape).masked_fill(~allowed, float("-inf"))
-    found = attend(q, k, v, bias, training=training, dropout=0.0, softcap=None)
+    attention = {"pattern": "S", "window": 4} if masked == "by its span" else {}
+    context = replace(context_of(length), mask=allowed if masked == "by a mask" else None)
+    sight = Sight(look_of(ModelConfig.model_validate({"attention": attention}), 0), context, length)
+    found = attend(q, k, v, sight, training=training, dropout=0.0, softcap=None)
+    bias = None if masked == "not" else torch.zeros(allowed.shape).masked_fill(~allowed, float("-inf"))
     torch.testing.assert_close(found, tiled_attention(q, k, v, bias, tile=100), atol=1e-5, rtol=1e-5)
 
 
