@@ -51,9 +51,9 @@ def describe(
     from model.architecture.description import describe as describe_config
     from model.architecture.description import diagram, layer_rows
 
-    config = _config(source)
+    config, optimizer = _config(source)
     memory = memory_gb * 1e9 if memory_gb is not None else _memory_bytes()
-    figures, needs = describe_config(config, batch_sequences=batch_sequences, memory_bytes=memory)
+    figures, needs = describe_config(config, batch_sequences=batch_sequences, optimizer=optimizer, memory_bytes=memory)
     if as_json:
         print_json(
             {
@@ -65,7 +65,7 @@ def describe(
         )
         return
     print(diagram(config))
-    print_rows(layer_rows(config))
+    print_rows([{k: f"{v:,}" if isinstance(v, int) else v for k, v in row.items()} for row in layer_rows(config)])
     print_rows([{"figure": name.replace("_", " "), "value": f"{value:,}"} for name, value in figures.items()])
     rows = [{"use": n.use, "GB": round(n.n_bytes / 1e9, 3), "fits": "yes" if n.fits else "no"} for n in needs]
     print_rows(rows, f"does it fit {memory / 1e9:.1f} GB?")
@@ -84,16 +84,18 @@ def import_(
     print(f"{out}: {config.num_params():,} parameters, {published_name(config) or 'our own layout'}")
 
 
-def _config(source: str) -> ModelConfig:
+def _config(source: str) -> tuple[ModelConfig, str]:
+    """The shape, and the optimizer that training it would take."""
     from tasks.params import read_params
     from tasks.workspace import find_workspace
 
     if source:
         from model.architecture.interop.importing import read_config
 
-        return read_config(Path(source))
+        return read_config(Path(source)), "adamw"
     params = read_params(find_workspace() / "params.yaml")
-    return params.pretrain.model.model_copy(update={"vocab_size": params.tokenizer.vocab_size})
+    shape = params.pretrain.model.model_copy(update={"vocab_size": params.tokenizer.vocab_size})
+    return shape, params.pretrain.optimizer
 
 
 def _memory_bytes() -> float:

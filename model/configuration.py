@@ -20,7 +20,7 @@ class StrictConfig(BaseModel):
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, validate_default=True, validate_by_name=True, validate_by_alias=True,
-        serialize_by_alias=True,
+        serialize_by_alias=True, allow_inf_nan=False,
     )  # fmt: skip
 
     def __hash__(self) -> int:

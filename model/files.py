@@ -121,14 +121,28 @@ def read_json(path: Path) -> Any:
     """Read a JSON file.
 
     Raises:
-        IntegrityError: The file is missing or is not JSON.
+        IntegrityError: The file is missing, cannot be read, or is not JSON.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise IntegrityError(f"{path}: no such file; run the stage that makes it (tisslm run)") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise IntegrityError(f"{path}: cannot be read ({error.strerror}), expected a JSON file") from error
+    except (ValueError, RecursionError) as error:  # of UTF-8, of JSON, of a number or a nesting too long for Python
         raise IntegrityError(f"{path}: not valid JSON ({error}); restore or rebuild it") from error
+
+
+def read_json_mapping(path: Path) -> dict[str, Any]:
+    """Read a JSON file that must hold keys and values.
+
+    Raises:
+        IntegrityError: The file is missing, cannot be read, is not JSON, or holds something else.
+    """
+    values = read_json(path)
+    if not isinstance(values, dict):
+        raise IntegrityError(f"{path}: holds a {type(values).__name__}, expected a JSON object; restore or rebuild it")
+    return values
 
 
 def files_below(folder: Path) -> list[str]:

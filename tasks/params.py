@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, Field, Tag, ValidationError
+from pydantic import BaseModel, Field, Tag, ValidationError, model_validator
 
 from model.architecture.config import ModelConfig  # noqa: F401  (part of the schema)
 from model.compression.config import QuantizeConfig
@@ -37,6 +38,15 @@ class Params(StrictConfig):
     evaluate: EvaluateConfig = Field(default_factory=EvaluateConfig)
     quantize: QuantizeConfig = Field(default_factory=QuantizeConfig)
     publish: PublishConfig = Field(default_factory=PublishConfig)
+
+    @model_validator(mode="after")
+    def _vocabulary_fits(self) -> Params:
+        cutoffs, most = self.pretrain.model.embedding.cutoffs, self.tokenizer.vocab_size
+        if cutoffs and self.tokenizer.from_model is None and cutoffs[-1] >= most:
+            raise ValueError(
+                f"pretrain.model.embedding.cutoffs: {cutoffs[-1]} is not below tokenizer.vocab_size {most}; lower it"
+            )
+        return self
 
     @property
     def digest(self) -> str:
@@ -92,6 +102,8 @@ def parse_params(values: Mapping[str, Any], where: str = "params.yaml") -> Param
 
 def explain(error: Any) -> str:
     """One line for one pydantic error: key, value, what is expected, the unit, and the nearest key."""
+    if not error["loc"]:  # of sections that do not go together
+        return str(error["msg"]).removeprefix("Value error, ")
     model, field, location = _find_field([str(part) for part in error["loc"]])
     name = ".".join(location)
     if error["type"] == "extra_forbidden":
@@ -106,15 +118,21 @@ def explain(error: Any) -> str:
         close = difflib.get_close_matches(tag, known, n=1, cutoff=0.4)
         advice = f"did you mean {close[0]}? " if close else ""
         return f"{name}.{key} = {tag!r}: no such {key}; {advice}valid are {', '.join(known)}"
+    message = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    message = message[0].lower() + message[1:]
+    if error["type"] == "missing" or isinstance(error["input"], Mapping):
+        return f"{name}: {message}"  # a whole section as it was given tells less than the message
+    if error["type"] == "literal_error":
+        close = difflib.get_close_matches(str(error["input"]), re.findall("'([^']+)'", message), n=1, cutoff=0.4)
+        message += f"; did you mean {close[0]}?" if close else ""
     extra = field.json_schema_extra if field is not None and isinstance(field.json_schema_extra, dict) else {}
     in_unit = f" ({extra['unit']})" if "unit" in extra else ""
-    message = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
     bounds = f", allowed range {_range(field)}" if field is not None and _range(field) else ""
     if isinstance(error["input"], dict):  # keys of a section that do not fit each other; the message has the values
         return f"{name}: {message[0].lower() + message[1:]}{bounds}{in_unit}"
     given = repr(error["input"])
     given = given if len(given) <= 80 else given[:77] + "..."
-    return f"{name} = {given}: {message[0].lower() + message[1:]}{bounds}{in_unit}"
+    return f"{name} = {given}: {message}{bounds}{in_unit}"
 
 
 def _range(field: Any) -> str:

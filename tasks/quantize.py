@@ -42,7 +42,9 @@ def quantize(
         TokenizerError: The tokens were made by another tokenizer than the model's.
     """
     original = load_model(pretrained, device=device)
-    save_quantized(quantize_int8(original), out, special_ids(read_json(pretrained / "config.json")))
+    where = pretrained / "config.json"
+    special = special_ids(read_json(where), original.config.vocab_size or 0, str(where))
+    save_quantized(quantize_int8(original), out, special)
     copy_tokenizer(pretrained, out)
     gc.collect()
     models = {"float32": original, "int8": load_quantized(out, device=device)}

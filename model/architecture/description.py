@@ -7,7 +7,7 @@ Nothing is allocated and torch is not loaded, so a 70 B configuration is describ
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from model.architecture.config import ModelConfig
@@ -108,24 +108,33 @@ def activation_bytes_per_token(config: ModelConfig) -> int:
 
 
 def layer_rows(config: ModelConfig) -> list[dict[str, str | int]]:
-    """One row for each run of equal layers: what they are made of, and their numbers."""
-    rows: list[dict[str, str | int]] = []
-    found = layers(config)
-    start = 0
-    while start < len(found):
-        stop = start + 1
-        while stop < len(found) and found[stop] == found[start]:
-            stop += 1
-        rows.append(_row(config, found[start], start, stop))
-        start = stop
-    return rows
+    """One row for each kind of layer, in the order of their first: which, what they are made of, and their numbers."""
+    sizes = layers(config)
+    kinds: dict[tuple[LayerSize, str], list[int]] = {}
+    for index, layer in enumerate(sizes):
+        kinds.setdefault((layer, _positions(config, index)), []).append(index)
+    return [_row(config, sizes[indices[0]], indices) for indices in kinds.values()]
 
 
-def _row(config: ModelConfig, layer: LayerSize, start: int, stop: int) -> dict[str, str | int]:
+def _positions(config: ModelConfig, index: int) -> str:
+    """What a layer itself knows of distances: only attention asks."""
+    return config.positions(index) if config.mixer(index) == "attention" else "-"
+
+
+def _named(indices: Sequence[int]) -> str:
+    """`0-3`, or `0, 2, ... 30` where others are between."""
+    first, last = indices[0], indices[-1]
+    if len(indices) > 1 and last - first == len(indices) - 1:
+        return f"{first}-{last}"
+    shown = [str(i) for i in indices]
+    return ", ".join(shown if len(shown) <= 4 else [*shown[:2], f"... {last}"])
+
+
+def _row(config: ModelConfig, layer: LayerSize, indices: Sequence[int]) -> dict[str, str | int]:
     return {
-        "layers": f"{start}" if stop == start + 1 else f"{start}-{stop - 1}",
+        "layers": _named(indices),
         "mixer": layer.mixer,
-        "positions": config.positions(start),
+        "positions": _positions(config, indices[0]),
         "feed-forward": layer.feedforward,
         "parameters each": layer.params,
         "keys seen": layer.keys_seen,

@@ -30,8 +30,26 @@ from tasks.params import Params, parse_params, read_params
         ({"pretrain": {"model": {"d_model": 100, "n_heads": 3}}}, "d_model 100 is not a multiple of n_heads 3"),
         (
             {"pretrain": {"schedule": "cosin"}},
-            "pretrain.schedule = 'cosin': should be 'cosine', 'linear' or 'constant'",
+            "pretrain.schedule = 'cosin': should be 'cosine', 'linear' or 'constant'; did you mean cosine?",
         ),
+        (
+            {"pretrain": {"model": {"feedforward": {"kind": "swigul"}}}},
+            "or 'none'; did you mean swiglu?",
+        ),
+        (
+            {"pretrain": {"model": {"attention": {"pattern": "S", "window": 512}}}},
+            "params.yaml: pretrain.model: attention.window 512 is larger than context_length 256; lower it, or use L",
+        ),
+        (
+            {"pretrain": {"model": {"position": {"scaling": {"kind": "yarn", "factor": 2}}}}},
+            "params.yaml: pretrain.model.position.scaling.original_context: field required",
+        ),
+        (
+            {"pretrain": {"model": {"tie_embeddings": False, "embedding": {"kind": "adaptive", "cutoffs": [5000]}}}},
+            "params.yaml: pretrain.model.embedding.cutoffs: 5000 is not below tokenizer.vocab_size 2048; lower it",
+        ),
+        ({"pretrain": {"model": {"rope_theta": float("inf")}}}, "rope_theta = inf: should be a finite number"),
+        ({"pretrain": {"model": {"n_layers": 10**9}}}, "allowed range >= 1 and <= 256"),
         ({"clean": {"test_fraction": -0.1}}, "clean.test_fraction = -0.1"),
         ({"tokenizer": {"vocab_size": 10}}, "tokenizer.vocab_size = 10"),
         ({"ingest": {"sources": [{"pat": "x"}]}}, "ingest.sources.0"),

@@ -19,6 +19,7 @@ from model.architecture.config.options import (
 from model.configuration import StrictConfig, unit
 
 WINDOWED = {"sliding", "dilated", "sinks"}
+MOST_LAYERS = 256
 
 
 class ModelConfig(StrictConfig):
@@ -32,7 +33,7 @@ class ModelConfig(StrictConfig):
     vocab_size: int | None = Field(
         None, ge=2, le=1_000_000, description="left empty: the tokenizer decides", json_schema_extra=unit("tokens")
     )
-    n_layers: int = Field(4, ge=1, le=256, description="decoder blocks")
+    n_layers: int = Field(4, ge=1, le=MOST_LAYERS, description="decoder blocks")
     d_model: int = Field(
         256, ge=8, le=16384, description="width of the residual stream", json_schema_extra=unit("features")
     )

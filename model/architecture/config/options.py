@@ -141,7 +141,9 @@ class RecurrentConfig(StrictConfig):
     )
     state: int = Field(16, ge=1, le=256, description="M: state of each feature", json_schema_extra=unit("numbers"))
     expand: int = Field(2, ge=1, le=8, description="M: features inside over d_model")
-    step_rank: int | None = Field(None, ge=1, description="M: rank of the step sizes; empty: d_model / 16, rounded up")
+    step_rank: int | None = Field(
+        None, ge=1, le=65536, description="M: rank of the step sizes; empty: d_model / 16, rounded up"
+    )
     convolution_bias: bool = Field(True, description="M: the convolution has a bias")
     bias: bool = Field(False, description="M: the projections in and out have biases")
 

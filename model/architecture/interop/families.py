@@ -117,6 +117,11 @@ def from_hugging_face(published: Mapping[str, Any], where: str = "config.json") 
     if not isinstance(kind, str) or kind not in FAMILIES:
         known = ", ".join(map(repr, FAMILIES))
         raise ConfigError(f"{where}: model_type {kind!r}, expected {known}")
+    if published.get("quantization_config"):
+        raise ConfigError(
+            f"{where}: quantization_config: packed weights are not read; import the model that they were made from, or "
+            "its GGUF file"
+        )
     try:
         config: ModelConfig = FAMILIES[kind].from_published(published, where)
     except (TypeError, ValueError, AttributeError, ArithmeticError) as error:  # a key of a type that nobody writes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -16,29 +16,45 @@ from model.architecture.decoder import Decoder
 from model.architecture.interop.families import FAMILIES, family_of, from_hugging_face, to_hugging_face
 from model.architecture.interop.pieces import exported, imported
 from model.architecture.interop.weights import read_weights
-from model.errors import CheckpointError
-from model.files import read_json, write_bytes, write_json
+from model.errors import CheckpointError, ConfigError
+from model.files import read_json_mapping, write_bytes, write_json
 
 END_OF_TEXT_ID, PAD_ID = 0, 1
+OF_SEVERAL = "eos_token_id"
 IGNORED = ("rotary_emb.inv_freq", "attn.bias", "attn.masked_bias")
 """Ends of names of tensors that older files have and nobody needs."""
 
 
 @dataclass(frozen=True)
 class SpecialIds:
-    """The ids that begin, end and pad a text."""
+    """The ids that begin, end and pad a text; several may end it."""
 
     bos_token_id: int | None = END_OF_TEXT_ID
-    eos_token_id: int | None = END_OF_TEXT_ID
+    eos_token_id: int | list[int] | None = END_OF_TEXT_ID
     pad_token_id: int | None = PAD_ID
 
 
 OUR_IDS = SpecialIds()
 
 
-def special_ids(published: Mapping[str, Any]) -> SpecialIds:
-    """The ids that a `config.json` names."""
-    return SpecialIds(*(published.get(f"{name}_token_id") for name in ("bos", "eos", "pad")))
+def special_ids(values: Mapping[str, Any], vocab_size: int, where: str) -> SpecialIds:
+    """The special ids of a published model: `bos_token_id`, `eos_token_id`, `pad_token_id`.
+
+    An id that is no row of the embedding means none: Llama 1 says -1, others name a token that was added to the
+    tokenizer alone.
+
+    Raises:
+        ConfigError: One is no id.
+    """
+    found: dict[str, Any] = {}
+    for field in fields(SpecialIds):
+        value = values.get(field.name)
+        several = value if isinstance(value, list) and field.name == OF_SEVERAL else [] if value is None else [value]
+        if not all(isinstance(i, int) and not isinstance(i, bool) for i in several):
+            raise ConfigError(f"{where}: {field.name} = {value!r}, expected a token id, or null")
+        kept = [i for i in several if 0 <= i < vocab_size]
+        found[field.name] = (kept if isinstance(value, list) else kept[0]) if kept else None
+    return SpecialIds(**found)
 
 
 def to_published_tensors(model: Decoder) -> dict[str, Tensor]:
@@ -94,11 +110,11 @@ def load_model(folder: Path, *, dtype: torch.dtype = torch.float32, device: str 
         CheckpointError: The weights are missing, damaged, or of other names or shapes than the configuration says.
         IntegrityError: `config.json` is missing or damaged.
     """
-    published = read_json(folder / "config.json")
+    published = read_json_mapping(folder / "config.json")
     config = from_hugging_face(published, str(folder / "config.json"))
     tensors, where = read_weights(folder)
     state = _state(tensors, config, published["model_type"], where)
-    _refuse_unknown(tensors, config, published["model_type"], where)
+    refuse_unknown(tensors, config, published["model_type"], where)
     return assembled(config, state, dtype=dtype, device=device)
 
 
@@ -113,13 +129,17 @@ def assembled(config: ModelConfig, state: Mapping[str, Tensor], *, dtype: torch.
     return model.eval()
 
 
-def _refuse_unknown(tensors: Mapping[str, Tensor], config: ModelConfig, model_type: str, where: str) -> None:
-    """A tensor that no part reads means another model than config.json says."""
+def refuse_unknown(tensors: Mapping[str, Tensor], config: ModelConfig, model_type: str, where: str) -> None:
+    """A tensor that no part reads means another model than the configuration says.
+
+    Raises:
+        CheckpointError: There is one; the message names it.
+    """
     known = {name for piece in FAMILIES[model_type].pieces(config) for name in piece.published}
     known |= {"lm_head.weight"} if config.tie_embeddings else set()
     unknown = [n for n in _prefixed(tensors, model_type) if n not in known and not n.endswith(IGNORED)]
     if unknown:
         raise CheckpointError(
             f"{where}: {unknown[0]} {tuple(tensors[unknown[0]].shape) if unknown[0] in tensors else ''} and "
-            f"{len(unknown) - 1} other tensors belong to no part of a {model_type} with this config.json"
+            f"{len(unknown) - 1} other tensors belong to no part of a {model_type} with this configuration"
         )

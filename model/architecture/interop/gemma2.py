@@ -7,9 +7,22 @@ from typing import Any
 from model.architecture.config import ModelConfig
 from model.architecture.interop import llama
 from model.architecture.interop.pieces import PLUS_ONE, Piece
-from model.architecture.interop.published_config import Published, build, layer_types, number, require_plain, spans
+from model.architecture.interop.published_config import (
+    Published,
+    build,
+    layer_types,
+    number,
+    require_plain,
+    spans,
+    written_layer_types,
+)
 
 MODEL_TYPE = "gemma2"
+MISSING = {
+    "max_position_embeddings": 8192, "rms_norm_eps": 1e-6, "num_key_value_heads": 4, "head_dim": 256,
+    "tie_word_embeddings": True, "query_pre_attn_scalar": 256,
+}  # fmt: skip
+"""What a missing key means."""
 
 
 def to_published(config: ModelConfig) -> dict[str, Any]:
@@ -38,10 +51,11 @@ def from_published(published: Published, where: str) -> ModelConfig:
         ConfigError: A key that no part of ours computes.
     """
     require_plain(published, {"hidden_activation": "gelu_pytorch_tanh", "use_bidirectional_attention": None}, where)
-    values = llama.decoder_values({"head_dim": 256, "tie_word_embeddings": True, **published}, where)
-    scalar = number({"query_pre_attn_scalar": 256, **published}, "query_pre_attn_scalar", where)
+    published = {**MISSING, **published}
+    values = llama.decoder_values(published, where)
+    scalar = number(published, "query_pre_attn_scalar", where)
     size = values["head_dim"] or values["d_model"] // values["n_heads"]
-    kinds = published.get("layer_types") or [
+    kinds = written_layer_types(published, values["n_layers"], where) or [
         "full_attention" if i % 2 else "sliding_attention" for i in range(values["n_layers"])
     ]
     values["norm"] = {"placement": "sandwich"}

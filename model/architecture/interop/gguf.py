@@ -7,6 +7,7 @@ keys in another order; they are put back here. Quantized weights become float32.
 from __future__ import annotations
 
 import mmap
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from torch import Tensor
 from model.architecture.config import ModelConfig
 from model.architecture.decoder import Decoder
 from model.architecture.interop.families import from_hugging_face
-from model.architecture.interop.folder import SpecialIds, assembled, from_published_tensors
+from model.architecture.interop.folder import SpecialIds, assembled, from_published_tensors, refuse_unknown, special_ids
 from model.architecture.interop.gguf_blocks import unpacked
 from model.architecture.interop.gguf_file import GgufFile, GgufTensor, read_gguf, with_bytes
 from model.errors import CheckpointError, ConfigError
@@ -32,6 +33,8 @@ INNER = {
     "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj",
 }  # fmt: skip
 
+LAYER = re.compile(r"0|[1-9][0-9]{0,3}")
+
 
 def load_gguf(path: Path) -> tuple[Decoder, SpecialIds]:
     """A decoder in float32, and its special ids.
@@ -44,10 +47,12 @@ def load_gguf(path: Path) -> tuple[Decoder, SpecialIds]:
     config = gguf_config(file)
     arranged = {published_tensor_name(file, name): tensor for name, tensor in file.tensors.items()}
     tensors = with_bytes(path, lambda data: {n: _read(data, t, n, config, file) for n, t in arranged.items()})
+    refuse_unknown(tensors, config, ARCHITECTURES[file.metadata["general.architecture"]], str(path))
     state = from_published_tensors(tensors, config, str(path))
     keys = {"bos_token_id": "bos_token_id", "eos_token_id": "eos_token_id", "pad_token_id": "padding_token_id"}
     ids = {ours: file.metadata.get(f"tokenizer.ggml.{theirs}") for ours, theirs in keys.items()}
-    return assembled(config, state, dtype=torch.float32, device="cpu"), SpecialIds(**ids)
+    special = special_ids(ids, config.vocab_size or 0, str(path))
+    return assembled(config, state, dtype=torch.float32, device="cpu"), special
 
 
 def gguf_config(file: GgufFile) -> ModelConfig:
@@ -103,7 +108,7 @@ def published_tensor_name(file: GgufFile, name: str) -> str:
     parts = name.split(".")
     if len(parts) == 2 and parts[0] in OUTER:
         return f"{OUTER[parts[0]]}.{parts[1]}"
-    if len(parts) == 4 and parts[0] == "blk" and parts[1].isdigit() and parts[2] in INNER:
+    if len(parts) == 4 and parts[0] == "blk" and LAYER.fullmatch(parts[1]) and parts[2] in INNER:
         return f"model.layers.{int(parts[1])}.{INNER[parts[2]]}.{parts[3]}"
     raise CheckpointError(f"{file.path}: tensor {name} belongs to no part of a {file.metadata['general.architecture']}")
 

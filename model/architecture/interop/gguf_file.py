@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import mmap
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,8 @@ def _parsed(cursor: _Cursor) -> GgufFile:
     metadata = {}
     for _ in range(n_values):
         key = cursor.string()
+        if key in metadata:
+            raise cursor.damaged(f"key {key!r} is there twice")
         metadata[key] = cursor.value(cursor.number("I"))
     found = [_tensor_info(cursor) for _ in range(n_tensors)]
     alignment = metadata.get("general.alignment", DEFAULT_ALIGNMENT)
@@ -157,7 +160,15 @@ def _parsed(cursor: _Cursor) -> GgufFile:
         if name in tensors:
             raise cursor.damaged(f"tensor {name} is there twice")
         tensors[name] = GgufTensor(name, shape, kind, base + offset, n_bytes)
+    _refuse_overlaps(cursor, tensors)
     return GgufFile(cursor.path, metadata, tensors)
+
+
+def _refuse_overlaps(cursor: _Cursor, tensors: Mapping[str, GgufTensor]) -> None:
+    """Tensors that share bytes would together need more memory than the file has."""
+    for first, second in pairwise(sorted(tensors.values(), key=lambda tensor: (tensor.start, tensor.n_bytes))):
+        if first.start + first.n_bytes > second.start:
+            raise cursor.damaged(f"tensors {first.name} and {second.name} overlap")
 
 
 def _tensor_info(cursor: _Cursor) -> tuple[str, tuple[int, ...], int, int]:

@@ -37,15 +37,12 @@ def write_tokenizer(file: GgufFile, folder: Path) -> None:
         TokenizerError: It is of a kind that these files cannot say.
     """
     kind, pre = (file.metadata.get(f"tokenizer.ggml.{name}") for name in ("model", "pre"))
-    tokens, merges = (file.metadata.get(f"tokenizer.ggml.{name}") for name in ("tokens", "merges"))
     if kind != "gpt2" or not isinstance(pre, str) or pre not in PRETOKENIZERS:
         raise TokenizerError(
             f"{file.path}: tokenizer {kind!r} with pre-tokenizer {pre!r} is not supported, expected 'gpt2' with one of "
             f"{', '.join(PRETOKENIZERS)}; take the tokenizer.json of the Hugging Face model"
         )
-    if not isinstance(tokens, list) or not isinstance(merges, list) or not all(isinstance(t, str) for t in tokens):
-        raise TokenizerError(f"{file.path}: has no list of tokens and merges; download it again")
-    types = file.metadata.get("tokenizer.ggml.token_type") or [1] * len(tokens)
+    tokens, merges, types = _lists(file)
     special = [i for i, token_type in enumerate(types[: len(tokens)]) if token_type in {CONTROL, USER_DEFINED}]
     added = [
         {"id": i, "content": tokens[i], "single_word": False, "lstrip": False, "rstrip": False, "normalized": False,
@@ -70,3 +67,32 @@ def write_tokenizer(file: GgufFile, folder: Path) -> None:
     template = file.metadata.get("tokenizer.chat_template")
     settings |= {"chat_template": template} if isinstance(template, str) else {}
     write_json(folder / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast", **settings})
+
+
+def _lists(file: GgufFile) -> tuple[list[str], list[str], list[Any]]:
+    """Tokens, merges, and a type of each token.
+
+    Raises:
+        TokenizerError: They do not make a tokenizer.
+    """
+
+    def damaged(what: str) -> TokenizerError:
+        return TokenizerError(f"{file.path}: tokenizer.ggml.{what}; download it again")
+
+    tokens, merges = (_strings(file.metadata.get(f"tokenizer.ggml.{name}")) for name in ("tokens", "merges"))
+    if tokens is None or merges is None:
+        raise damaged(f"{'tokens' if tokens is None else 'merges'} is no list of strings")
+    types = file.metadata.get("tokenizer.ggml.token_type", [1] * len(tokens))
+    if not isinstance(types, list) or len(types) != len(tokens):
+        raise damaged("token_type is no list of one type for each token")
+    if len(set(tokens)) != len(tokens):
+        raise damaged("tokens names a token twice")
+    wrong = next((merge for merge in merges if " " not in merge), None)
+    if wrong is not None:
+        raise damaged(f"merges has {wrong!r}, which is no pair of tokens")
+    return tokens, merges, types
+
+
+def _strings(values: Any) -> list[str] | None:
+    """The list, where it is one of strings."""
+    return values if isinstance(values, list) and all(isinstance(value, str) for value in values) else None

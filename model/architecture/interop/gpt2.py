@@ -6,7 +6,7 @@ from typing import Any
 
 from model.architecture.config import ModelConfig
 from model.architecture.interop.pieces import SAME, TRANSPOSED, Piece
-from model.architecture.interop.published_config import Published, build, number, require_plain
+from model.architecture.interop.published_config import Published, build, layer_count, number, require_plain
 from model.errors import ConfigError
 
 MODEL_TYPE = "gpt2"
@@ -58,7 +58,7 @@ def from_published(published: Published, where: str) -> ModelConfig:
     width, heads = number(published, "n_embd", where), number(published, "n_head", where)
     values = {
         "vocab_size": number(published, "vocab_size", where),
-        "n_layers": number(published, "n_layer", where),
+        "n_layers": layer_count(published, "n_layer", where),
         "d_model": width,
         "n_heads": heads,
         "n_kv_heads": heads,

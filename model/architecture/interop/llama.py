@@ -10,6 +10,7 @@ from model.architecture.interop.published_config import (
     Published,
     build,
     head_dim,
+    layer_count,
     number,
     published_rotary,
     require_plain,
@@ -17,6 +18,8 @@ from model.architecture.interop.published_config import (
 )
 
 MODEL_TYPE = "llama"
+MISSING = {"max_position_embeddings": 2048, "rms_norm_eps": 1e-6}
+"""What a missing key means; files of the first years leave these out."""
 
 
 def to_published(config: ModelConfig) -> dict[str, Any]:
@@ -63,7 +66,7 @@ def from_published(published: Published, where: str) -> ModelConfig:
         ConfigError: It is not a plain Llama; the message names the key.
     """
     require_plain(published, {"hidden_act": "silu", "pretraining_tp": 1}, where)
-    values = decoder_values(published, where)
+    values = decoder_values({**MISSING, **published}, where)
     values["attention"] = {"bias": "all" if published.get("attention_bias") else "none"}
     values["feedforward"] = {"bias": bool(published.get("mlp_bias", False))}
     return build(values, where)
@@ -76,7 +79,7 @@ def decoder_values(published: Published, where: str) -> dict[str, Any]:
     theta, scaling = rotary(published, where)
     return {
         "vocab_size": number(published, "vocab_size", where),
-        "n_layers": number(published, "num_hidden_layers", where),
+        "n_layers": layer_count(published, "num_hidden_layers", where),
         "d_model": width,
         "n_heads": heads,
         "n_kv_heads": heads if kv_heads is None else kv_heads,

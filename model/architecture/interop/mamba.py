@@ -6,7 +6,7 @@ from typing import Any
 
 from model.architecture.config import ModelConfig
 from model.architecture.interop.pieces import FILTERS, SAME, Piece
-from model.architecture.interop.published_config import Published, build, number, require_plain
+from model.architecture.interop.published_config import Published, build, layer_count, number, require_plain
 
 MODEL_TYPE = "mamba"
 TRAINED_CONTEXT = 2048
@@ -48,7 +48,7 @@ def from_published(published: Published, where: str) -> ModelConfig:
     rank = published.get("time_step_rank", "auto")
     values = {
         "vocab_size": number(published, "vocab_size", where),
-        "n_layers": number(published, "num_hidden_layers", where),
+        "n_layers": layer_count(published, "num_hidden_layers", where),
         "d_model": width,
         "n_heads": 1,
         "n_kv_heads": 1,

@@ -9,6 +9,10 @@ from model.architecture.interop import llama
 from model.architecture.interop.published_config import Published, build, require_plain, spans
 
 MODEL_TYPE = "mistral"
+MISSING = {
+    "max_position_embeddings": 131072, "rms_norm_eps": 1e-6, "num_key_value_heads": 8, "sliding_window": 4096,
+}  # fmt: skip
+"""What a missing key means."""
 pieces = llama.pieces
 
 
@@ -31,6 +35,7 @@ def from_published(published: Published, where: str) -> ModelConfig:
         ConfigError: A key that no part of ours computes.
     """
     require_plain(published, {"hidden_act": "silu"}, where)
+    published = {**MISSING, **published}
     values = llama.decoder_values(published, where)
     window = published.get("sliding_window")
     layers = None if window is None else ["sliding_attention"]

@@ -11,6 +11,11 @@ from model.architecture.interop.pieces import Piece, Stacked, StackedPairs
 from model.architecture.interop.published_config import Published, build, number, require_plain, spans
 
 MODEL_TYPE = "mixtral"
+MISSING = {
+    "max_position_embeddings": 131072, "rms_norm_eps": 1e-5, "num_key_value_heads": 8, "rope_theta": 1e6,
+    "num_local_experts": 8, "num_experts_per_tok": 2,
+}  # fmt: skip
+"""What a missing key means."""
 
 
 def to_published(config: ModelConfig) -> dict[str, Any]:
@@ -36,10 +41,11 @@ def from_published(published: Published, where: str) -> ModelConfig:
         ConfigError: A key that no part of ours computes.
     """
     require_plain(published, {"hidden_act": "silu"}, where)
+    published = {**MISSING, **published}
     values = llama.decoder_values(published, where)
     values["experts"] = {
-        "n_experts": number({"num_local_experts": 8, **published}, "num_local_experts", where),
-        "top_k": number({"num_experts_per_tok": 2, **published}, "num_experts_per_tok", where),
+        "n_experts": number(published, "num_local_experts", where),
+        "top_k": number(published, "num_experts_per_tok", where),
         "load_balance_loss": published.get("router_aux_loss_coef", 0.001),
     }
     window = published.get("sliding_window")

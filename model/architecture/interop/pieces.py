@@ -56,8 +56,8 @@ class PlusOne:
     """Gemma stores the weights of its norms less one."""
 
     def join(self, published: Sequence[Tensor]) -> Tensor:
-        """One more."""
-        return published[0] + 1
+        """One more, in float32: files are in bfloat16, which has three digits near 1."""
+        return published[0].to(torch.promote_types(published[0].dtype, torch.float32)) + 1
 
     def split(self, ours: Tensor) -> Sequence[Tensor]:
         """One less."""

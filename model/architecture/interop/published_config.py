@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from model.architecture.config import ModelConfig
+from model.architecture.config import MOST_LAYERS, ModelConfig
 from model.errors import ConfigError
 
 Published = Mapping[str, Any]
@@ -57,6 +57,18 @@ def number(published: Published, key: str, where: str) -> Any:
     return published[key]
 
 
+def layer_count(published: Published, key: str, where: str) -> int:
+    """How many layers; checked here already, because some files are read layer by layer.
+
+    Raises:
+        ConfigError: It is missing, no whole number, or more than can be meant.
+    """
+    n = number(published, key, where)
+    if not 1 <= n <= MOST_LAYERS or n != int(n):  # NaN is not between them
+        raise ConfigError(f"{where}: {key} = {n!r}, expected a whole number from 1 to {MOST_LAYERS}")
+    return int(n)
+
+
 def head_dim(published: Published, d_model: int, n_heads: int) -> int | None:
     """The head size where it is another than d_model / n_heads."""
     size: int | None = published.get("head_dim")
@@ -72,6 +84,10 @@ def rotary(published: Published, where: str) -> tuple[float, dict[str, Any]]:
     rope = published.get("rope_parameters") or published.get("rope_scaling") or {}
     if not isinstance(rope, Mapping):
         raise ConfigError(f"{where}: rope_parameters is a {type(rope).__name__}, expected a mapping")
+    if any(isinstance(value, Mapping) for value in rope.values()):
+        raise ConfigError(
+            f"{where}: rope_parameters differ by layer type, which is not supported; expected one mapping"
+        )
     theta = float(rope.get("rope_theta", published.get("rope_theta", 10000.0)))
     kind = rope.get("rope_type", rope.get("type", "default"))
     if rope.get("partial_rotary_factor", 1.0) != 1.0:
@@ -108,7 +124,7 @@ def published_rotary(config: ModelConfig) -> dict[str, Any]:
 
 
 def spans(layer_types: Sequence[str] | None, window: int | None, context_length: int, where: str) -> dict[str, Any]:
-    """Our `attention.pattern` and `attention.window` from a list of layer types.
+    """Our `attention.pattern` and `attention.window` from the types of layers, a list that may repeat.
 
     A window that holds the whole context is no window.
 
@@ -117,7 +133,7 @@ def spans(layer_types: Sequence[str] | None, window: int | None, context_length:
     """
     letters = {"full_attention": "L", "sliding_attention": "S"}
     for kind in layer_types or ():
-        if kind not in letters:
+        if not isinstance(kind, str) or kind not in letters:
             raise ConfigError(f"{where}: layer type {kind!r} is not supported, expected one of {', '.join(letters)}")
     pattern = shortest("".join(letters[kind] for kind in layer_types or ()) or "L")
     if "S" in pattern and window is None:
@@ -125,6 +141,21 @@ def spans(layer_types: Sequence[str] | None, window: int | None, context_length:
     if "S" not in pattern or window is None or window >= context_length:
         return {"pattern": "L", "window": None}
     return {"pattern": pattern, "window": window}
+
+
+def written_layer_types(published: Published, n_layers: int, where: str) -> list[str] | None:
+    """The list of all layers' types that newer files have.
+
+    Raises:
+        ConfigError: It is no list with one type for each layer.
+    """
+    kinds = published.get("layer_types")
+    if kinds is None:
+        return None
+    if not isinstance(kinds, list) or len(kinds) != n_layers:
+        told = f"{len(kinds)} entries" if isinstance(kinds, list) else f"a {type(kinds).__name__}"
+        raise ConfigError(f"{where}: layer_types is {told}, expected a list of one type for each of {n_layers} layers")
+    return kinds
 
 
 def layer_types(config: ModelConfig) -> list[str]:

