@@ -12,8 +12,9 @@ import statistics
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Literal, TypeVar
 
+Clock = Literal["cpu", "wall"]
 Job = TypeVar("Job", bound=Hashable)
 
 
@@ -23,6 +24,10 @@ class Seconds:
 
     cpu: float
     wall: float
+
+    def of(self, clock: Clock) -> float:
+        """Those of one clock."""
+        return self.cpu if clock == "cpu" else self.wall
 
 
 def timed(job: Callable[[], object]) -> Seconds:
@@ -48,13 +53,11 @@ def alternate(
     return times
 
 
-def median(times: Sequence[Seconds], clock: str = "cpu") -> float:
-    """The median of one clock, `cpu` or `wall`."""
-    return statistics.median(getattr(one, clock) for one in times)
+def median(times: Sequence[Seconds], clock: Clock = "cpu") -> float:
+    """The median of one clock."""
+    return statistics.median(one.of(clock) for one in times)
 
 
-def faster_by(ours: Sequence[Seconds], theirs: Sequence[Seconds], clock: str = "cpu") -> float:
+def faster_by(ours: Sequence[Seconds], theirs: Sequence[Seconds], clock: Clock = "cpu") -> float:
     """How many times as long they take: the median of the rounds' ratios."""
-    return statistics.median(
-        getattr(their, clock) / getattr(our, clock) for our, their in zip(ours, theirs, strict=True)
-    )
+    return statistics.median(their.of(clock) / our.of(clock) for our, their in zip(ours, theirs, strict=True))

@@ -36,7 +36,7 @@ from model.training.optimizers import build_optimizers
 from model.training.step import train_step
 
 EXPLICIT_LONGEST = 512
-"""Beyond this context nanoGPT's explicit attention is never the faster one."""
+"""Beyond this context, and in fp32, nanoGPT's explicit attention is not the faster one."""
 Loss = Callable[[Tensor, Tensor], Tensor]
 Step = Callable[[Tensor, Tensor], object]
 
@@ -155,7 +155,9 @@ def nanogpt_model() -> ModuleType:
     path = os.environ.get("NANOGPT", "")
     spec = importlib.util.spec_from_file_location("nanogpt_model", path) if Path(path).is_file() else None
     if spec is None or spec.loader is None:
-        raise ImportError(f"NANOGPT is {path!r}; set it to model.py in a checkout of github.com/karpathy/nanoGPT")
+        raise ImportError(
+            f"nanogpt: NANOGPT is {path!r}; set it to model.py in a checkout of github.com/karpathy/nanoGPT"
+        )
     module = importlib.util.module_from_spec(spec)
     sys.modules["nanogpt_model"] = module
     spec.loader.exec_module(module)
@@ -171,30 +173,38 @@ def litgpt_model() -> Any:
         return importlib.import_module("litgpt.model")
     except ImportError as error:
         raise ImportError(
-            f"{error}; pip install litgpt, or set LITGPT to a checkout of github.com/Lightning-AI/litgpt and install "
-            "lightning and jsonargparse"
+            f"litgpt: {error}; pip install litgpt, or set LITGPT to a checkout of github.com/Lightning-AI/litgpt and "
+            "install lightning and jsonargparse"
         ) from error
 
 
-def builders(context: int, dtype: str) -> dict[str, Builder]:
-    """Who takes part, by name, TissLM first; of those that are not here one line says how to get them."""
-    found: dict[str, Builder] = {"tisslm": tisslm, "transformers": transformers}
-    for name, module in {"litgpt": litgpt_model, "nanogpt": nanogpt_model}.items():
-        try:
-            module()
-        except ImportError as error:
-            _say_once(f"{name} is left out: {error}")
-        else:
-            found |= {"litgpt": litgpt} if name == "litgpt" else _nanogpts(context, dtype)
-    return found
+BUILDERS: dict[str, Builder] = {
+    "tisslm": tisslm,
+    "transformers": transformers,
+    "litgpt": litgpt,
+    "nanogpt shipped": functools.partial(nanogpt, variant="shipped"),
+    "nanogpt fused": functools.partial(nanogpt, variant="fused"),
+    "nanogpt explicit": functools.partial(nanogpt, variant="explicit"),
+}
 
 
-def _nanogpts(context: int, dtype: str) -> dict[str, Builder]:
-    variants = ["shipped"] if dtype == "fp32" else []
-    variants += ["fused", "explicit"] if context <= EXPLICIT_LONGEST and dtype == "bf16" else ["fused"]
-    return {f"nanogpt {variant}": functools.partial(nanogpt, variant=variant) for variant in variants}
+def taking_part(context: int, dtype: str) -> list[str]:
+    """Names of `BUILDERS`, TissLM first, without variants that are nobody's choice here; absent peers are printed."""
+    missing = {
+        name for name, module in {"litgpt": litgpt_model, "nanogpt": nanogpt_model}.items() if not _is_here(module)
+    }
+    if dtype == "bf16":
+        missing.add("nanogpt shipped")  # it computes in float32 on a CPU
+    if dtype == "fp32" or context > EXPLICIT_LONGEST:
+        missing.add("nanogpt explicit")
+    return [name for name in BUILDERS if not {name, name.split()[0]} & missing]
 
 
 @functools.cache
-def _say_once(line: str) -> None:
-    print(line, flush=True)
+def _is_here(module: Callable[[], ModuleType]) -> bool:
+    try:
+        module()
+    except ImportError as error:
+        print(f"left out: {error}", flush=True)
+        return False
+    return True

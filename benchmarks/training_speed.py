@@ -24,8 +24,8 @@ import torch
 
 from benchmarks.machine_rates import PRODUCT_FLOPS, square_product
 from benchmarks.network_shapes import DTYPES, SHAPES, Shape, chosen
-from benchmarks.rounds import Seconds, alternate, faster_by, median
-from benchmarks.training_peers import Contestant, builders
+from benchmarks.rounds import Clock, Seconds, alternate, faster_by, median
+from benchmarks.training_peers import BUILDERS, Contestant, taking_part
 
 CONTEXTS = ("256", "1024")
 BUDGET_S = 12.0
@@ -48,7 +48,7 @@ def measured(label: str, context: int, dtype: str, *, n_tokens: int, budget_s: f
     """A row for each contestant."""
     shape = SHAPES[label]
     inputs, targets = batch(shape, context, n_tokens)
-    contestants = {name: build(shape, context, dtype) for name, build in builders(context, dtype).items()}
+    contestants = {name: BUILDERS[name](shape, context, dtype) for name in taking_part(context, dtype)}
     jobs: dict[tuple[str, str], Callable[[], object]] = {("machine", "product"): square_product(DTYPES[dtype])}
     for name, contestant in contestants.items():
         contestant.step(inputs[:1], targets[:1])  # the optimizer's state and the kernels' are made here
@@ -80,7 +80,8 @@ def measured(label: str, context: int, dtype: str, *, n_tokens: int, budget_s: f
 def ratios(name: str, times: Times) -> dict[str, float]:
     """TissLM's speed over that of this peer, or in its own row over that of the best peer."""
     found = {}
-    for part, clock in (("forward", "cpu"), ("step", "cpu"), ("step", "wall")):
+    columns: list[tuple[str, Clock]] = [("forward", "cpu"), ("step", "cpu"), ("step", "wall")]
+    for part, clock in columns:
         by_peer = {
             who: faster_by(times["tisslm", part], theirs, clock)
             for (who, what), theirs in times.items()
