@@ -164,7 +164,7 @@ def measured(label: str, shape: Shape, n_batch: int, budget_s: float, dtypes: li
     rows = []
     for name, writer in contestants.items():
         decode, prefill = times[name, "decode"], times[name, "prefill"]
-        read_share = writer.weight_bytes * (NEW - 1) / READ_BYTES * faster_by(decode, times["machine", "read"], "wall")
+        read_share = writer.weight_bytes * (NEW - 1) / READ_BYTES * faster_by(decode, times["machine", "read"])
         rows.append(
             {
                 "shape": label,
