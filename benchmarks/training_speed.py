@@ -1,133 +1,104 @@
-"""Training tokens/s beside nanoGPT and transformers: same shape, data, dtype, threads, batch; in turn, in one process.
+"""Training tokens/s beside nanoGPT, litgpt and transformers: forward alone, and whole optimizer steps.
 
-Every contestant makes whole optimizer steps (forward, backward, clip, fused AdamW) in bfloat16 on the same batches.
-nanoGPT takes part when `NANOGPT` names a checkout's `model.py`; its shape has the same width, depth, heads, vocabulary
-and within 1 % the same parameters (its feed-forward is 4 d wide with two matrices, ours 8/3 d with three).
-Rounds alternate, so that a machine that drifts drifts for all; the ratio is the median over the rounds' own ratios.
+    OMP_NUM_THREADS=1 NANOGPT=nanoGPT/model.py LITGPT=litgpt python -m benchmarks --only training_speed
+
+All contestants of a shape, context and dtype take turns in one process on the same batches (training_peers.py says
+what they do, network_shapes.py how to choose among shapes, contexts and dtypes). TissLM's row holds its ratio to the
+best peer of that row's column, a peer's row TissLM's ratio to that peer: more than 1 is TissLM faster. Ratios are
+medians over rounds.
+
+`of_matmul_rate` is the share of the rate of a 2048 x 2048 product of the same dtype, measured in the same rounds. Of a
+training step it counts, per token, 6 x (weights in matrices, the head included) + 6 x layers x width x context: causal
+attention's 12 x layers x width x context halved, because half of the scores are masked; whatever else is computed is
+not counted, so recomputing does not flatter.
 """
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import statistics
-import sys
-import time
+import functools
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from model.architecture.config import ModelConfig
-from model.architecture.decoder import Decoder, initialize
-from model.architecture.interop import to_hugging_face
-from model.training.config import PretrainConfig
-from model.training.optimizers import build_optimizers
-from model.training.step import train_step
+from benchmarks.machine_rates import PRODUCT_FLOPS, square_product
+from benchmarks.network_shapes import DTYPES, SHAPES, Shape, chosen
+from benchmarks.rounds import Clock, Seconds, alternate, faster_by, median
+from benchmarks.training_peers import BUILDERS, Contestant, taking_part
 
-SHAPES = {
-    "1M": ({"n_layers": 4, "d_model": 128, "n_heads": 4, "d_ff": 344}, 1024, 16),
-    "10M": ({"n_layers": 6, "d_model": 384, "n_heads": 6, "d_ff": 1024}, 2048, 8),
-    "30M": ({"n_layers": 8, "d_model": 512, "n_heads": 8, "d_ff": 1368}, 8192, 4),
-}
-CONTEXT = 256
-Step = Callable[[torch.Tensor, torch.Tensor], None]
+CONTEXTS = ("256", "1024")
+BUDGET_S = 12.0
+Times = dict[tuple[str, str], list[Seconds]]
 
 
-def our_step(shape: dict[str, int], vocab_size: int) -> Step:
-    """TissLM's own step, AdamW as for the others."""
-    config = ModelConfig(vocab_size=vocab_size, context_length=CONTEXT, n_kv_heads=shape["n_heads"], **shape)
-    network = Decoder(config).train()
-    initialize(network, torch.Generator().manual_seed(0))
-    network.compute_dtype = torch.bfloat16
-    optimizers = build_optimizers(network, PretrainConfig(optimizer="adamw"))
-
-    def step(inputs: torch.Tensor, targets: torch.Tensor) -> None:
-        train_step(network, optimizers, inputs, targets, step=0, learning_rate=1e-3, clip_norm=1.0)
-
-    return step
+def batch(shape: Shape, context: int, n_tokens: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Inputs and targets, (batch, context) int64."""
+    size = (max(1, n_tokens // context), context + 1)
+    tokens = torch.randint(2, shape.vocab_size, size, generator=torch.Generator().manual_seed(0))
+    return tokens[:, :-1].contiguous(), tokens[:, 1:].contiguous()
 
 
-def peer_step(network: torch.nn.Module, loss_of: Callable[[Any, Any], torch.Tensor]) -> Step:
-    """A peer's network in the loop that nanoGPT uses: autocast, clip, fused AdamW."""
-    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, betas=(0.9, 0.95), fused=True)
-
-    def step(inputs: torch.Tensor, targets: torch.Tensor) -> None:
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            loss = loss_of(inputs, targets)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        loss.item()
-
-    return step
+def step_flops(shape: Shape, context: int, contestant: Contestant, n_tokens: int) -> int:
+    """Operations that a training step cannot do without."""
+    return n_tokens * 6 * (contestant.matrix_params() + shape.n_layers * shape.d_model * context)
 
 
-def transformers_step(shape: dict[str, int], vocab_size: int) -> Step:
-    """The same Llama by transformers."""
-    from transformers import LlamaConfig, LlamaForCausalLM
+def measured(label: str, context: int, dtype: str, *, n_tokens: int, budget_s: float) -> list[dict[str, Any]]:
+    """A row for each contestant."""
+    shape = SHAPES[label]
+    inputs, targets = batch(shape, context, n_tokens)
+    contestants = {name: BUILDERS[name](shape, context, dtype) for name in taking_part(context, dtype)}
+    jobs: dict[tuple[str, str], Callable[[], object]] = {("machine", "product"): square_product(DTYPES[dtype])}
+    for name, contestant in contestants.items():
+        contestant.step(inputs[:1], targets[:1])  # the optimizer's state and the kernels' are made here
+        jobs[name, "forward"] = functools.partial(contestant.forward, inputs, targets)
+        jobs[name, "step"] = functools.partial(contestant.step, inputs, targets)
+    times = alternate(jobs, budget_s=budget_s)
+    rows = []
+    for name, contestant in contestants.items():
+        step = times[name, "step"]
+        flops = step_flops(shape, context, contestant, inputs.numel())
+        rows.append(
+            {
+                "shape": label,
+                "batch": f"{len(inputs)}x{context}",
+                "dtype": dtype,
+                "who": name,
+                "forward_tokens_per_s": round(inputs.numel() / median(times[name, "forward"], "wall")),
+                "step_tokens_per_s": round(inputs.numel() / median(step, "wall")),
+                "step_tokens_per_cpu_s": round(inputs.numel() / median(step)),
+                "of_matmul_rate": flops / PRODUCT_FLOPS * faster_by(step, times["machine", "product"]),
+                **ratios(name, times),
+                "rounds": len(step),
+                "threads": torch.get_num_threads(),
+            }
+        )
+    return rows
 
-    config = ModelConfig(vocab_size=vocab_size, context_length=CONTEXT, n_kv_heads=shape["n_heads"], **shape)
-    network = LlamaForCausalLM(LlamaConfig(**to_hugging_face(config))).train()
 
-    def loss_of(inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        logits = network(inputs, use_cache=False).logits
-        return torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
-
-    return peer_step(network, loss_of)
-
-
-def nanogpt_step(path: Path, shape: dict[str, int], vocab_size: int) -> Step:
-    """NanoGPT's own file."""
-    spec = importlib.util.spec_from_file_location("nanogpt_model", path)
-    if spec is None or spec.loader is None:
-        raise FileNotFoundError(path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["nanogpt_model"] = module
-    spec.loader.exec_module(module)
-    config = module.GPTConfig(
-        block_size=CONTEXT, vocab_size=vocab_size, n_layer=shape["n_layers"], n_head=shape["n_heads"],
-        n_embd=shape["d_model"], dropout=0.0, bias=False,
-    )  # fmt: skip
-    network = module.GPT(config).train()
-    return peer_step(network, lambda inputs, targets: network(inputs, targets)[1])
+def ratios(name: str, times: Times) -> dict[str, float]:
+    """TissLM's speed over that of this peer, or in its own row over that of the best peer."""
+    found = {}
+    columns: list[tuple[str, Clock]] = [("forward", "cpu"), ("step", "cpu"), ("step", "wall")]
+    for part, clock in columns:
+        by_peer = {
+            who: faster_by(times["tisslm", part], theirs, clock)
+            for (who, what), theirs in times.items()
+            if what == part and who != "tisslm"
+        }
+        found[f"{part}_faster_by_{clock}"] = by_peer.get(name, min(by_peer.values()))
+    return found
 
 
 def main(quick: bool) -> list[dict[str, Any]]:
-    """Measure all shapes; `quick` only the smallest."""
+    """Measure every point of the grid; `quick` only the smallest shape, shortly."""
     rows = []
-    rounds = 3 if quick else 5
-    nanogpt = os.environ.get("NANOGPT")
-    for label, (shape, vocab_size, batch) in SHAPES.items():
-        if quick and label != "1M":
-            continue
-        steps: dict[str, Step] = {"tisslm": our_step(shape, vocab_size)}
-        steps["transformers"] = transformers_step(shape, vocab_size)
-        if nanogpt:
-            steps["nanogpt"] = nanogpt_step(Path(nanogpt), shape, vocab_size)
-        tokens = torch.randint(2, vocab_size, (batch, CONTEXT + 1), generator=torch.Generator().manual_seed(0))
-        inputs, targets = tokens[:, :-1].contiguous(), tokens[:, 1:].contiguous()
-        seconds: dict[str, list[float]] = {name: [] for name in steps}
-        repeats = {"1M": 8, "10M": 3, "30M": 2}[label]
-        for turn in range(rounds + 1):
-            for name, step in steps.items():
-                started = time.perf_counter()
-                for _ in range(repeats):
-                    step(inputs, targets)
-                if turn:  # the first round warms up
-                    seconds[name].append((time.perf_counter() - started) / repeats)
-        for peer in steps:
-            ratios = [theirs / ours for theirs, ours in zip(seconds[peer], seconds["tisslm"], strict=True)]
-            rows.append(
-                {
-                    "shape": label,
-                    "batch": f"{batch}x{CONTEXT}",
-                    "threads": torch.get_num_threads(),
-                    "who": peer,
-                    "tokens_per_second": round(batch * CONTEXT / statistics.median(seconds[peer])),
-                    "tisslm_is_faster_by": statistics.median(ratios),
-                }
-            )
+    for label in ["1M"] if quick else chosen("SHAPES", SHAPES):
+        for context in chosen("CONTEXTS", CONTEXTS):
+            for dtype in chosen("DTYPES", DTYPES):
+                n_tokens, budget_s = (int(context), 1.0) if quick else (SHAPES[label].batch_tokens, BUDGET_S)
+                rows += measured(label, int(context), dtype, n_tokens=n_tokens, budget_s=budget_s)
+                ours = next(row for row in reversed(rows) if row["who"] == "tisslm")
+                best = f"forward {ours['forward_faster_by_cpu']:.2f}, step {ours['step_faster_by_cpu']:.2f}"
+                print(f"{label} {context} {dtype}: {best} times the best peer's speed", flush=True)
     return rows
