@@ -15,7 +15,7 @@ from torch.nn import functional
 from model.architecture.decoding_attention import decodes, decoding_attention
 from model.architecture.flexible_attention import compiles, flexible_attention
 from model.architecture.masks import Sight
-from model.architecture.short_attention import LONGEST, LONGEST_BANDED, is_banded, short_causal_attention
+from model.architecture.short_attention import LONGEST, is_banded, short_causal_attention
 from model.architecture.tiled_attention import tiled_attention
 
 FLEXIBLE_DEVICES = frozenset({"cuda"})
@@ -52,7 +52,7 @@ def attend(
         return tiled_attention(q, k, v, bias, softcap=softcap)
     if bias is None and decodes(q, k, v):
         return decoding_attention(q, k, v)
-    if bias is None and dropout == 0 and 1 < time == k.shape[2] <= LONGEST_BANDED and is_banded(q, k, v):
+    if bias is None and dropout == 0 and is_banded(q, k, v):
         return short_causal_attention(q, k, v)
     short = training and dropout == 0 and k.shape[2] == time <= LONGEST and q.device.type == "cpu"
     if short and not masked_by_bool:

@@ -83,7 +83,12 @@ class Scale(nn.Module):
         return x * self.factor
 
 
-def _query_scaling(config: ModelConfig) -> nn.Module:
+def unscaled(q: Tensor) -> Tensor:
+    """Queries as they are."""
+    return q
+
+
+def _query_scaling(config: ModelConfig) -> Callable[[Tensor], Tensor]:
     """What queries are multiplied by, so that scores have `attention.scale` in place of 1 / sqrt(head size).
 
     muP (Yang et al. 2022, arXiv:2203.03466, definition 4.1) divides scores by the head size, matched at the base.
@@ -91,20 +96,13 @@ def _query_scaling(config: ModelConfig) -> nn.Module:
     scale = config.attention.scale
     if scale is None and config.initialization.kind == "mup":
         scale = config.initialization.base.head_size**0.5 / config.head_size
-    return nn.Identity() if scale is None else Scale(scale * config.head_size**0.5)
+    return unscaled if scale is None else Scale(scale * config.head_size**0.5)
 
 
-class NoGate(nn.Module):
+def ungated(y: Tensor, x_BTD: Tensor) -> Tensor:
     """Attention's result as it is."""
-
-    def __init__(self, config: ModelConfig) -> None:
-        super().__init__()
-        del config
-
-    def forward(self, y: Tensor, x_BTD: Tensor) -> Tensor:
-        """Return y."""
-        del x_BTD
-        return y
+    del x_BTD
+    return y
 
 
 class SigmoidGate(nn.Module):
@@ -123,8 +121,8 @@ class SigmoidGate(nn.Module):
         return y * torch.sigmoid(self.weights(x_BTD)).repeat_interleave(self.repeats, dim=-1)
 
 
-GATES: dict[str, Callable[[ModelConfig], nn.Module]] = {
-    "none": NoGate,
+GATES: dict[str, Callable[[ModelConfig], Callable[[Tensor, Tensor], Tensor]]] = {
+    "none": lambda _: ungated,
     "head": lambda config: SigmoidGate(config, repeats=config.head_size),
     "feature": lambda config: SigmoidGate(config, repeats=1),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -54,9 +55,14 @@ class ActivationWatch(nn.Module):
         return [] if self._mean_size is None else [self.weight * self._mean_size]
 
 
-def build_watch(weight: float) -> nn.Module:
+def unwatched(a_BTF: Tensor) -> Tensor:
+    """Return the activations."""
+    return a_BTF
+
+
+def build_watch(weight: float) -> Callable[[Tensor], Tensor]:
     """A watch where there is a penalty, nothing else."""
-    return ActivationWatch(weight) if weight else nn.Identity()
+    return ActivationWatch(weight) if weight else unwatched
 
 
 def activation_sparsity(model: nn.Module) -> dict[str, float]:

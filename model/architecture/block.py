@@ -27,7 +27,7 @@ class Block(nn.Module):
         self.attention = MIXERS[config.mixer(layer)](config, layer)
         self.feedforward_norm = build_norm(config)
         self.feedforward = build_feedforward(config, layer)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = build_dropout(config)
 
     def forward(self, x_BTD: Tensor, context: AttentionContext) -> Tensor:
         """(batch, time, d_model) -> (batch, time, d_model)."""
@@ -49,7 +49,7 @@ class PostNormBlock(nn.Module):
         self.attention_norm = build_norm(config)
         self.feedforward = build_feedforward(config, layer)
         self.feedforward_norm = build_norm(config)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = build_dropout(config)
 
     def forward(self, x_BTD: Tensor, context: AttentionContext) -> Tensor:
         """(batch, time, d_model) -> (batch, time, d_model)."""
@@ -73,7 +73,7 @@ class SandwichBlock(nn.Module):
         self.feedforward_norm = build_norm(config)
         self.feedforward = build_feedforward(config, layer)
         self.feedforward_out_norm = build_norm(config)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = build_dropout(config)
 
     def forward(self, x_BTD: Tensor, context: AttentionContext) -> Tensor:
         """(batch, time, d_model) -> (batch, time, d_model)."""
@@ -95,7 +95,7 @@ class MixerBlock(nn.Module):
         super().__init__()
         self.attention_norm = build_norm(config)
         self.attention = MIXERS[config.mixer(layer)](config, layer)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = build_dropout(config)
 
     def forward(self, x_BTD: Tensor, context: AttentionContext) -> Tensor:
         """(batch, time, d_model) -> (batch, time, d_model)."""
@@ -105,6 +105,16 @@ class MixerBlock(nn.Module):
     def pass_by(self, x_BTD: Tensor, context: AttentionContext) -> None:
         """Tokens that left keep their keys and values here, for those after them."""
         self.attention.keep(self.attention_norm(x_BTD), context)  # type: ignore[operator]
+
+
+def build_dropout(config: ModelConfig) -> Callable[[Tensor], Tensor]:
+    """Dropout of what a part adds; nothing at all where there is none, since decoding would feel the call."""
+    return nn.Dropout(config.dropout) if config.dropout else kept
+
+
+def kept(x: Tensor) -> Tensor:
+    """Return x."""
+    return x
 
 
 BLOCKS: dict[str, Callable[[ModelConfig, int], nn.Module]] = {

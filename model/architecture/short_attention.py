@@ -18,7 +18,8 @@ from model.kernels.softmax_kernels import causal_softmax, causal_softmax_gradien
 
 LONGEST = 512
 LONGEST_BANDED = 1024
-BAND = 128
+"""Tokens up to which the bands' probabilities are kept for the way back; without a way back any number."""
+BANDS = {torch.float32: 64, torch.bfloat16: 128}
 """Queries whose scores are one product: enough rows for it, and what is not visible behind the band is not computed."""
 
 
@@ -64,10 +65,10 @@ class _BandedAttention(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, keeps: bool) -> Tensor:
-        time = q.shape[1]
+        time, size = q.shape[1], BANDS[q.dtype]
         y, kept = torch.empty_like(q), []
-        for start in range(0, time, BAND):
-            band, seen = slice(start, min(start + BAND, time)), slice(0, min(start + BAND, time))
+        for start in range(0, time, size):
+            band, seen = slice(start, min(start + size, time)), slice(0, min(start + size, time))
             weights = torch.bmm(q[:, band], k[:, seen].transpose(1, 2))
             _run(causal_softmax, start, q.shape[-1], weights, q.new_empty(torch.get_num_threads() * time, dtype=_F32))
             torch.bmm(weights, v[:, seen], out=y[:, band])
@@ -79,10 +80,10 @@ class _BandedAttention(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         q, k, v, *kept = ctx.saved_tensors
-        gradient, time = gradients[0].contiguous(), q.shape[1]
+        gradient, time, size = gradients[0].contiguous(), q.shape[1], BANDS[q.dtype]
         q_gradient, k_gradient, v_gradient = torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
-        for start, weights in zip(range(0, time, BAND), kept, strict=True):
-            band, seen = slice(start, min(start + BAND, time)), slice(0, min(start + BAND, time))
+        for start, weights in zip(range(0, time, size), kept, strict=True):
+            band, seen = slice(start, min(start + size, time)), slice(0, min(start + size, time))
             v_gradient[:, seen] += torch.bmm(weights.transpose(1, 2), gradient[:, band])
             score_gradient = torch.bmm(gradient[:, band], v[:, seen].transpose(1, 2))
             _run(causal_softmax_gradient, start, q.shape[-1], weights, score_gradient)
@@ -110,6 +111,11 @@ def _run(kernel: RowKernel, offset: int, head_size: int, weights: Tensor, other:
     )  # fmt: skip
 
 
+def is_banded(q: Tensor, k: Tensor, v: Tensor) -> bool:
+    """Whether bands are the fastest way for plain causal attention of whole sequences."""
+    return q.shape[2] == k.shape[2] and (q.shape[2] <= LONGEST_BANDED or not torch.is_grad_enabled()) and takes(q, k, v)
+
+
 def short_causal_attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tensor:
     """Causal attention within each sequence.
 
@@ -134,8 +140,3 @@ def short_causal_attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None 
     else:
         y = _ShortCausalAttention.apply(*flat, bias)  # type: ignore[no-untyped-call]
     return y.view(batch, heads, time, size)
-
-
-def is_banded(q: Tensor, k: Tensor, v: Tensor) -> bool:
-    """Whether bands are the faster way: in float32 without gradients the fused kernel of torch is as fast."""
-    return takes(q, k, v) and (q.dtype == torch.bfloat16 or torch.is_grad_enabled())

@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 from model.kernels.launch import row_kernel
-from model.kernels.numbers_kernels import FLOAT32, floats, halves, loops, narrowed, share, widened
+from model.kernels.numbers_kernels import FLOAT32, floats, halves, loops, share
+from model.kernels.turn_kernels import turn
 
 
 @loops
 def _split(x: Any, cos: Any, sin: Any, q: Any, k: Any, v: Any, time: int, turned: int, first: int, last: int) -> None:
     heads, kv_heads, size = q.shape[1], k.shape[1], q.shape[3]
-    half = size // 2
     for row in range(first, last):
         batch, t = row // time, row % time
         c, s = cos[row % cos.shape[0]], sin[row % cos.shape[0]]
@@ -28,12 +28,7 @@ def _split(x: Any, cos: Any, sin: Any, q: Any, k: Any, v: Any, time: int, turned
             else:
                 out = v[batch, head - heads - kv_heads, t]
             if turned and head < heads + kv_heads:
-                low, high, out_low, out_high = part[:half], part[half:], out[:half], out[half:]
-                s_high, c_high = s[half:], c[half:]
-                for i in range(half):
-                    a, b = widened(low[i]), widened(high[i])
-                    out_low[i] = narrowed(a * widened(c[i]) + b * widened(s[i]), out_low[i])
-                    out_high[i] = narrowed(b * widened(c_high[i]) + a * widened(s_high[i]), out_high[i])
+                turn(part, out, c, s, False)
             else:
                 for i in range(size):
                     out[i] = part[i]
@@ -42,7 +37,6 @@ def _split(x: Any, cos: Any, sin: Any, q: Any, k: Any, v: Any, time: int, turned
 @loops
 def _join(x: Any, cos: Any, sin: Any, q: Any, k: Any, v: Any, time: int, turned: int, first: int, last: int) -> None:
     heads, kv_heads, size = q.shape[1], k.shape[1], q.shape[3]
-    half = size // 2
     for row in range(first, last):
         batch, t = row // time, row % time
         c, s = cos[row % cos.shape[0]], sin[row % cos.shape[0]]
@@ -55,12 +49,7 @@ def _join(x: Any, cos: Any, sin: Any, q: Any, k: Any, v: Any, time: int, turned:
             else:
                 part = v[batch, head - heads - kv_heads, t]
             if turned and head < heads + kv_heads:
-                low, high, out_low, out_high = part[:half], part[half:], out[:half], out[half:]
-                s_high, c_high = s[half:], c[half:]
-                for i in range(half):
-                    a, b = widened(low[i]), widened(high[i])
-                    out_low[i] = narrowed(a * widened(c[i]) + b * widened(s_high[i]), out_low[i])
-                    out_high[i] = narrowed(b * widened(c_high[i]) + a * widened(s[i]), out_high[i])
+                turn(part, out, c, s, True)
             else:
                 for i in range(size):
                     out[i] = part[i]

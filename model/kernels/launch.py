@@ -58,8 +58,8 @@ class RowKernel:
         if self._alone is None:
             self._compile()
         threads = torch.get_num_threads() if size >= SMALL and _parallel is not None else 1
-        values = [a if isinstance(a, int) else a.data_ptr() for a in arguments]
-        block = (ctypes.c_int64 * (2 + len(values)))(threads, rows, *values)
+        values = [a if type(a) is int else a.data_ptr() for a in arguments]  # type: ignore[union-attr]
+        block = struct.pack(f"{2 + len(values)}q", threads, rows, *values)
         if threads == 1:
             self._alone(block)  # type: ignore[misc]
         else:
@@ -77,6 +77,12 @@ def row_kernel(function: Callable[[Any], None]) -> RowKernel:
     return RowKernel(function)
 
 
+def takes(*tensors: Tensor) -> bool:
+    """Whether kernels can have these tensors: on a CPU, all of one type that they know."""
+    first = tensors[0].dtype
+    return first in NUMBERS and all(tensor.is_cpu and tensor.dtype == first for tensor in tensors)
+
+
 def without_gradients(*tensors: Tensor) -> bool:
     """Whether kernels can have these tensors, and nobody asks for gradients."""
     return not torch.is_grad_enabled() and takes(*tensors)
@@ -86,12 +92,6 @@ def bits(number: float) -> int:
     """A float as an argument."""
     found: int = struct.unpack("<q", struct.pack("<d", number))[0]
     return found
-
-
-def takes(*tensors: Tensor) -> bool:
-    """Whether kernels can have these tensors: on a CPU, all of one type that they know."""
-    first = tensors[0].dtype
-    return first in NUMBERS and all(t.device.type == "cpu" and t.dtype == first for t in tensors)
 
 
 __all__ = ["NUMBERS", "RowKernel", "bits", "compiled", "row_kernel", "takes", "without_gradients"]

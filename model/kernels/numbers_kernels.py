@@ -32,7 +32,12 @@ thread_number = types.ExternalFunction("tisslm_thread", types.int32())
 
 
 def loops(function: F) -> F:
-    """Loops over memory, compiled into the kernel that calls them."""
+    """Loops over memory, compiled into the kernel that calls them.
+
+    A loop that sums must not also write: before a loop that reads and writes, the compiler's code asks whether the two
+    places are so close that it must go number by number, and then it would add in another order. Results would depend
+    on where memory happens to lie.
+    """
     return cast(F, numba.njit(**OPTIONS)(function))
 
 

@@ -39,11 +39,11 @@ def _forward(
         seen = line[low:high]
         n = high - low
         largest = largest_of(seen)
-        total = np.float32(0)
         for i in range(n):
-            weight = exponential((widened(seen[i]) - largest) * scale)
-            space[i] = weight
-            total += weight
+            space[i] = exponential((widened(seen[i]) - largest) * scale)
+        total = np.float32(0)
+        for i in range(n):  # sums by themselves: see `loops`
+            total += space[i]
         factor = np.float32(1) / total
         for i in range(n):
             seen[i] = narrowed(space[i] * factor, seen[i])

@@ -18,8 +18,8 @@ from model.architecture.heads import heads_of
 from model.architecture.linear import FEW_ROWS, Linear, few_rows, product
 from model.architecture.norm import rms_norm
 from model.architecture.position import rotary_table, rotate
-from model.architecture.short_attention import BAND, short_causal_attention
-from model.kernels import launch
+from model.architecture.short_attention import BANDS, short_causal_attention
+from model.kernels import launch, softmax_kernels
 from model.training.config import LossConfig
 from model.training.objectives import next_token_loss
 
@@ -114,7 +114,7 @@ def test_heads(dtype: torch.dtype, heads: tuple[int, int], size: int, positions:
 
 
 @pytest.mark.parametrize("dtype", TYPES)
-@pytest.mark.parametrize("time", [1, 2, BAND - 1, BAND, BAND + 1, 2 * BAND + 3])
+@pytest.mark.parametrize("time", [1, 2, 63, 64, 65, 128, 129, 2 * max(BANDS.values()) + 3])
 def test_banded_attention(dtype: torch.dtype, time: int, threads: int) -> None:
     agree(
         short_causal_attention,
@@ -237,3 +237,19 @@ def test_a_number_that_is_none_is_not_lost(dtype: torch.dtype, where: int) -> No
     assert short_causal_attention(heads, heads, heads)[0, :, where:].isnan().any(dim=-1).all()
     loss = next_token_loss(x, torch.eye(8), torch.ones(1, 7, dtype=torch.long))
     assert loss.isnan()
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+def test_results_do_not_depend_on_where_memory_lies(dtype: torch.dtype) -> None:
+    scores = random(6, 20, 20, dtype=dtype).detach()
+    found = []
+    for gap in (0, 1, 3, 4096):  # the space is right in front of the scores, or far from them
+        memory = torch.zeros(20 + gap + 6 * 20 * 20 + 64)
+        space, rest = memory[:20], memory[20 + gap :].view(dtype)
+        placed = rest[: scores.numel()].copy_(scores.flatten())
+        softmax_kernels.causal_softmax.launch(
+            120, 2400, launch.NUMBERS[dtype], 20, 1, 20, 0, launch.bits(0.3), 1, 20,
+            torch.zeros(20, dtype=torch.int64), placed, space,
+        )  # fmt: skip
+        found.append(placed.clone())
+    assert all(torch.equal(found[0], other) for other in found[1:])
