@@ -33,6 +33,13 @@ class KeyValueCache(Protocol):
         """
         ...
 
+    def room(self, layer: int) -> tuple[Tensor, Tensor] | None:
+        """All places for keys and values of a layer, (batch, kv_heads, places, head_size) each, contiguous.
+
+        Whoever writes a token's into place number `length` need not call `update`. None where they lie otherwise.
+        """
+        ...
+
     def advance(self, n: int) -> None:
         """Called once after all layers have added their `n` new tokens."""
         ...

@@ -57,6 +57,12 @@ class StaticCache:
         self._values[layer, :, :, self._length : end] = v
         return self._keys[layer, :, :, :end], self._values[layer, :, :, :end]
 
+    def room(self, layer: int) -> tuple[Tensor, Tensor] | None:
+        """All places for a layer's keys and values, (batch, kv_heads, max_length, head_size); None before the first."""
+        if self._keys is None or self._values is None:
+            return None
+        return self._keys[layer], self._values[layer]
+
     def advance(self, n: int) -> None:
         """Count `n` new tokens as held; called once after all layers."""
         self._length += n

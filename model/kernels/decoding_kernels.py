@@ -23,10 +23,11 @@ from model.kernels.numbers_kernels import (
 
 
 @loops
-def _attend(
+def attended_rows(
     q: Any, k: Any, v: Any, y: Any, length: int, heads: int, kv_heads: int, scale: Any, scores: Any, total: Any,
     first: int, last: int,
 ) -> None:  # fmt: skip
+    """Attention of some rows (batch, heads) to the first `length` places of theirs; scores and total are space."""
     size = q.shape[1]
     for row in range(first, last):
         batch, head = row // heads, row % heads
@@ -66,7 +67,7 @@ def attend_to_cache(a: Any) -> None:
     scores, total = space[:room], space[room:]
     if a[2] == FLOAT32:
         q, k, v, y = floats(a[9], flat), floats(a[10], held), floats(a[11], held), floats(a[12], flat)
-        _attend(q, k, v, y, length, heads, kv_heads, scale, scores, total, first, last)
+        attended_rows(q, k, v, y, length, heads, kv_heads, scale, scores, total, first, last)
     else:
         q16, k16, v16, y16 = halves(a[9], flat), halves(a[10], held), halves(a[11], held), halves(a[12], flat)
-        _attend(q16, k16, v16, y16, length, heads, kv_heads, scale, scores, total, first, last)
+        attended_rows(q16, k16, v16, y16, length, heads, kv_heads, scale, scores, total, first, last)

@@ -11,7 +11,8 @@ from model.kernels.numbers_kernels import FLOAT32, floats, halves, loops, narrow
 
 
 @loops
-def _forward(x: Any, y: Any, first: int, last: int) -> None:
+def gated_rows(x: Any, y: Any, first: int, last: int) -> None:
+    """`silu(gate) * up` of some rows."""
     n = y.shape[1]
     for row in range(first, last):
         gates, ups = x[row, :n], x[row, n:]
@@ -38,9 +39,9 @@ def silu_gate_forward(a: Any) -> None:
     """Kind, features, gate and up (rows x 2 features), y."""
     first, last = share(a)
     if a[2] == FLOAT32:
-        _forward(floats(a[4], (a[1], 2 * a[3])), floats(a[5], (a[1], a[3])), first, last)
+        gated_rows(floats(a[4], (a[1], 2 * a[3])), floats(a[5], (a[1], a[3])), first, last)
     else:
-        _forward(halves(a[4], (a[1], 2 * a[3])), halves(a[5], (a[1], a[3])), first, last)
+        gated_rows(halves(a[4], (a[1], 2 * a[3])), halves(a[5], (a[1], a[3])), first, last)
 
 
 @row_kernel

@@ -22,7 +22,8 @@ from model.kernels.numbers_kernels import (
 
 
 @loops
-def _forward(x: Any, weight: Any, y: Any, scale: Any, eps: float, first: int, last: int) -> None:
+def normed_rows(x: Any, weight: Any, y: Any, scale: Any, eps: float, first: int, last: int) -> None:
+    """RMSNorm of some rows; `scale` gets what each was multiplied by."""
     n = x.shape[1]
     for row in range(first, last):
         total = np.float32(0)
@@ -32,7 +33,7 @@ def _forward(x: Any, weight: Any, y: Any, scale: Any, eps: float, first: int, la
         factor = np.float32(1.0 / math.sqrt(np.float64(total) / n + eps))
         scale[row] = factor
         for i in range(n):
-            y[row, i] = narrowed(widened(x[row, i]) * factor * weight[i], y[row, i])
+            y[row, i] = narrowed(widened(x[row, i]) * factor * widened(weight[i]), y[row, i])
 
 
 @loops
@@ -59,9 +60,9 @@ def rms_forward(a: Any) -> None:
     shape, eps = (a[1], a[3]), double_of(a[4])
     weight, scale = floats(a[6], a[3]), floats(a[8], a[1])
     if a[2] == FLOAT32:
-        _forward(floats(a[5], shape), weight, floats(a[7], shape), scale, eps, first, last)
+        normed_rows(floats(a[5], shape), weight, floats(a[7], shape), scale, eps, first, last)
     else:
-        _forward(halves(a[5], shape), weight, halves(a[7], shape), scale, eps, first, last)
+        normed_rows(halves(a[5], shape), weight, halves(a[7], shape), scale, eps, first, last)
 
 
 @row_kernel

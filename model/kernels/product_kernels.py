@@ -16,6 +16,7 @@ from model.kernels.numbers_kernels import (
     bytes_of,
     floats,
     halves,
+    inlined,
     loops,
     narrowed,
     share,
@@ -27,7 +28,8 @@ INT8 = 2
 
 
 @loops
-def _widen(x: Any, wide: Any) -> None:
+def widen(x: Any, wide: Any) -> None:
+    """Stored numbers as float32, (rows, n) both."""
     for m in range(x.shape[0]):
         for i in range(x.shape[1]):
             wide[m, i] = widened(x[m, i])
@@ -59,6 +61,19 @@ def _scaled_product(wide: Any, weight: Any, scale: Any, y: Any, first: int, last
             y[m, out] = narrowed(total * scale[out], y[m, out])
 
 
+@inlined
+def product_of(kind: int, wide: Any, weight: int, scale: int, y: Any) -> None:
+    """`x W^T` of all rows of float32 x and y, with the weight (and the scale of int8) at an address."""
+    outputs = y.shape[1]
+    shape = (outputs, wide.shape[1])
+    if kind == FLOAT32:
+        _product(wide, floats(weight, shape), y, 0, outputs)
+    elif kind == INT8:
+        _scaled_product(wide, bytes_of(weight, shape), floats(scale, outputs), y, 0, outputs)
+    else:
+        _product(wide, halves(weight, shape), y, 0, outputs)
+
+
 @row_kernel
 def few_rows_product(a: Any) -> None:
     """Kind of x and y, kind of the weight, x's rows, features, x, weight, scale (int8), y, space (threads x rows x n).
@@ -70,7 +85,7 @@ def few_rows_product(a: Any) -> None:
     shape = (outputs, n)
     wide = floats(a[10], (a[0], rows, n))[thread_number()]
     if a[2] == FLOAT32:
-        _widen(floats(a[6], (rows, n)), wide)
+        widen(floats(a[6], (rows, n)), wide)
         y = floats(a[9], (rows, outputs))
         if a[3] == FLOAT32:
             _product(wide, floats(a[7], shape), y, first, last)
@@ -79,7 +94,7 @@ def few_rows_product(a: Any) -> None:
         else:
             _product(wide, halves(a[7], shape), y, first, last)
     else:
-        _widen(halves(a[6], (rows, n)), wide)
+        widen(halves(a[6], (rows, n)), wide)
         y16 = halves(a[9], (rows, outputs))
         if a[3] == FLOAT32:
             _product(wide, floats(a[7], shape), y16, first, last)
