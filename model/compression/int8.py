@@ -2,22 +2,19 @@
 
 Weights only, symmetric, round to nearest, one scale per output channel (Jacob et al. 2018, arXiv:1712.05877, section 3;
 LLM.int8(), Dettmers et al. 2022, arXiv:2208.07339, calls it vector-wise). Activations stay as they are: one scale for
-all of them ruins real language models. Unlike in the papers a scale is a bfloat16 number, rounded up, so that every
-kernel here multiplies by the very same weights.
+all of them ruins real language models. Unlike in the papers a scale is a bfloat16 number, rounded up, so that
+the weights are the same numbers in a bfloat16 stream.
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
+from model.architecture.linear import few_rows, product
 from model.errors import CheckpointError
 
 LEVELS = 127  # -127 to 127: symmetric, -128 is not used
-PACKED_MAX_ROWS = 8
-PACKED_ALIGNMENT_BYTES = 64  # torch's allocator gives this; 16 for weights and 32 for x were seen to be needed
-PACKED_FEATURES = 16
 
 
 def quantize_rows(weight_OI: Tensor) -> tuple[Tensor, Tensor]:
@@ -52,20 +49,13 @@ def round_up_to_bfloat16(values: Tensor) -> Tensor:
 class Int8Linear(nn.Module):
     """`y = x W^T`, plus a float32 bias where there is one, with W in int8.
 
-    Two kernels, chosen by the number of rows of x:
-
-    * up to 8 rows (decoding), on a CPU that multiplies bfloat16: torch's `_weight_int8pack_mm`, which reads a quarter
-      of float32's bytes and rounds x and y to bfloat16 (relative error about 0.002);
-    * else (prompts, scoring): the weights are widened for this one product and freed again, the scale is applied to the
-      result; exact but for the type's own rounding. Widening costs as much as a few rows do.
-
-    The packed kernel of torch 2.13 checks nothing: it crashes on memory that is not aligned, and answers garbage when
-    the number of input features is not a multiple of 16. Such weights take the other way.
+    A few rows on a CPU (decoding) take a kernel that reads a quarter of float32's bytes (`linear.few_rows`). For more
+    (prompts, scoring) the weights are widened for this one product and freed again, and the scale is applied to the
+    result; widening costs as much as a few rows do. Both are exact but for the type's own rounding.
     """
 
     weight: Tensor
     scale: Tensor
-    packed_scale: Tensor
     bias: Tensor | None
 
     def __init__(self, weight_OI: Tensor, scale_O: Tensor, bias_O: Tensor | None = None) -> None:
@@ -73,7 +63,6 @@ class Int8Linear(nn.Module):
         super().__init__()
         self.register_buffer("weight", weight_OI)
         self.register_buffer("scale", scale_O)
-        self.register_buffer("packed_scale", scale_O.to(torch.bfloat16), persistent=False)  # without loss
         self.register_buffer("bias", bias_O)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -82,12 +71,8 @@ class Int8Linear(nn.Module):
         return y if self.bias is None else y + self.bias.to(x.dtype)
 
     def _product(self, x: Tensor) -> Tensor:
-        rows = x.numel() // x.shape[-1]
-        if 0 < rows <= PACKED_MAX_ROWS and multiplies_bfloat16(x.device) and is_packable(self.weight):
-            x_MI = aligned(x.reshape(rows, x.shape[-1]).to(torch.bfloat16).contiguous())
-            y_MO = torch._weight_int8pack_mm(x_MI, self.weight, self.packed_scale)
-            return y_MO.to(x.dtype).reshape(*x.shape[:-1], -1)
-        return functional.linear(x, self.weight.to(x.dtype)) * self.scale.to(x.dtype)
+        found = few_rows(x, self.weight, self.scale)
+        return product(x, self.weight.to(x.dtype)) * self.scale.to(x.dtype) if found is None else found
 
 
 class Int8SoftCappedHead(Int8Linear):
@@ -134,19 +119,3 @@ class Int8Embedding(Int8Table):
     def forward(self, tokens: Tensor) -> Tensor:
         """Integer tokens of any shape S -> S + (features,) float32."""
         return self[tokens] * self.factor
-
-
-def multiplies_bfloat16(device: torch.device) -> bool:
-    """Whether the packed kernel is fast here: a CPU with bfloat16 instructions."""
-    return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())
-
-
-def is_packable(weight_OI: Tensor) -> bool:
-    """Whether the packed kernel may have these int8 weights, (out, in)."""
-    fits = weight_OI.shape[1] % PACKED_FEATURES == 0 and weight_OI.is_contiguous()
-    return fits and weight_OI.data_ptr() % PACKED_ALIGNMENT_BYTES == 0
-
-
-def aligned(tensor: Tensor) -> Tensor:
-    """The tensor itself, or a copy where it begins at an address that the packed kernel cannot read from."""
-    return tensor if tensor.data_ptr() % PACKED_ALIGNMENT_BYTES == 0 else tensor.clone()

@@ -18,7 +18,6 @@ from safetensors.torch import load_file, save
 from model.architecture.decoder import Decoder
 from model.architecture.interop import SpecialIds, from_hugging_face, load_model, to_hugging_face
 from model.architecture.interop.folder import OUR_IDS
-from model.compression.int8 import aligned
 from model.compression.quantize import assemble_int8
 from model.errors import CheckpointError, ConfigError
 from model.files import read_json, write_bytes, write_json
@@ -67,8 +66,7 @@ def load_quantized(folder: Path, *, device: str = "cpu") -> Decoder:
         raise CheckpointError(f"{weights}: no such file; run quantize again (tisslm run --from quantize)") from error
     except SafetensorError as error:
         raise CheckpointError(f"{weights}: damaged ({error}); restore it with `dvc checkout --force`") from error
-    # a file packs its tensors without gaps, but the fast kernel reads aligned memory only
-    return assemble_int8(config, {n: aligned(t) if t.dtype == torch.int8 else t for n, t in tensors.items()})
+    return assemble_int8(config, tensors)
 
 
 def open_model(folder: Path, *, device: str = "cpu") -> Decoder:

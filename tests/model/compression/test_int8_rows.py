@@ -10,12 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.compression.int8 import (
-    PACKED_MAX_ROWS,
     Int8Embedding,
     Int8Linear,
-    aligned,
-    is_packable,
-    multiplies_bfloat16,
     quantize_rows,
     round_up_to_bfloat16,
 )
@@ -78,25 +74,25 @@ def test_weights_that_are_not_finite_are_refused(bad):
 
 
 @pytest.mark.parametrize("features_in", [16, 96, 250, 7])
-@pytest.mark.parametrize("shape", [(1,), (2, 3), (PACKED_MAX_ROWS,), (PACKED_MAX_ROWS + 1,), (4, 40)])
+@pytest.mark.parametrize("shape", [(1,), (2, 3), (8,), (9,), (4, 40)])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_linear_equals_the_product_with_the_widened_weights(features_in, shape, dtype):
     layer = Int8Linear(*quantize_rows(random_matrix(0, 33, features_in)))
     x = random_matrix(1, math.prod(shape), features_in).reshape(*shape, features_in).to(dtype)
     expected = x.double() @ (layer.weight.double() * layer.scale.double()[:, None]).T
 
-    y = layer(x)
+    with torch.no_grad():
+        y = layer(x)
 
     assert y.dtype == dtype
     assert y.shape == (*shape, 33)
-    few = math.prod(shape) <= PACKED_MAX_ROWS
-    tolerance = 0.02 if few or dtype == torch.bfloat16 else 1e-5
+    tolerance = 0.02 if dtype == torch.bfloat16 else 1e-5
     assert ((y.double() - expected).abs().max() / expected.abs().max()).item() < tolerance
 
 
 @pytest.mark.parametrize("offset", [0, 1, 8, 16, 40])
 def test_weights_at_any_address_give_the_same_result(offset):
-    """Tensors of a file lie at any address; torch's packed kernel crashes the process on most of them."""
+    """Tensors of a file lie at any address."""
     int8, scale = quantize_rows(random_matrix(0, 48, 64))
     memory = torch.empty(int8.numel() + 128, dtype=torch.int8)
     start = -memory.data_ptr() % 64 + offset
@@ -104,9 +100,8 @@ def test_weights_at_any_address_give_the_same_result(offset):
     moved.copy_(int8)
     x = random_matrix(1, 5, 64)
 
-    assert is_packable(moved) == (offset == 0)
-    assert is_packable(aligned(moved))
-    torch.testing.assert_close(Int8Linear(moved, scale)(x), Int8Linear(int8, scale)(x), rtol=0.02, atol=0.1)
+    with torch.no_grad():
+        torch.testing.assert_close(Int8Linear(moved, scale)(x), Int8Linear(int8, scale)(x))
 
 
 def test_rows_of_a_larger_tensor_are_read_right():
@@ -116,14 +111,14 @@ def test_rows_of_a_larger_tensor_are_read_right():
         torch.testing.assert_close(layer(x), layer(x.contiguous().clone()))
 
 
-@pytest.mark.skipif(not multiplies_bfloat16(torch.device("cpu")), reason="this CPU has no bfloat16 instructions")
-def test_the_two_kernels_agree_to_bfloat16():
+def test_a_few_rows_and_many_agree():
     layer = Int8Linear(*quantize_rows(random_matrix(0, 512, 256)))
-    x = random_matrix(1, PACKED_MAX_ROWS, 256)
+    x = random_matrix(1, 8, 256)
 
-    few, many = layer(x), layer(torch.cat([x, x]))[:PACKED_MAX_ROWS]
+    with torch.no_grad():
+        few, many = layer(x), layer(torch.cat([x, x]))[:8]
 
-    assert ((few - many).norm() / many.norm()).item() < 0.004
+    assert ((few - many).norm() / many.norm()).item() < 1e-5
 
 
 def test_embedding_gives_the_widened_rows():
