@@ -8,11 +8,13 @@ from typing import Any
 
 from flows.presets import all_presets, read_preset
 from flows.processes import end_leftovers
-from model.errors import ConfigError, WorkspaceError
+from model.errors import ConfigError, TissLMError, WorkspaceError
+from model.files import write_bytes
 from tasks.graph import Stage, downstream, read_graph
 from tasks.params import read_params
 from tasks.params_edit import edit_params
 from tasks.source_dependencies import sync_source_dependencies
+from tasks.starting_network import check_start
 from tasks.workspace import in_git, prepare_workspace
 
 
@@ -42,16 +44,23 @@ def apply_parameters(root: Path, preset: str | None, overrides: Mapping[str, Any
     """Edit `params.yaml` as asked, or only check it, and keep the dependencies on local texts in step.
 
     Raises:
-        ConfigError: A key or a value is wrong; nothing was written.
+        ConfigError: A key or a value is wrong, or `pretrain.from` is another network; nothing was written.
     """
     path = root / "params.yaml"
+    before, changes = path.read_bytes(), []
     if preset is not None or overrides:
         chosen = read_preset(preset) if preset is not None else None
         changes = edit_params(path, overrides, chosen, all_presets())
-        for change in changes:
-            say(f"params.yaml: {change}")
-        if changes and in_git(root):
-            say("params.yaml: `git restore params.yaml` undoes it")
+    try:
+        check_start(root, read_params(path))
+    except TissLMError:
+        if changes:
+            write_bytes(path, before)
+        raise
+    for change in changes:
+        say(f"params.yaml: {change}")
+    if changes and in_git(root):
+        say("params.yaml: `git restore params.yaml` undoes it")
     for told in sync_source_dependencies(root, read_params(path)):
         say(told)
 

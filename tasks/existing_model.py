@@ -10,6 +10,7 @@ from model.files import MANIFEST, content_digest, files_below, sha256_file, veri
 from tasks.params import Params
 
 REGISTRY = "registry:"
+START = "pretrain.from"
 
 
 @dataclass(frozen=True)

@@ -32,12 +32,11 @@ from model.training.optimizers import build_optimizers
 from model.training.starting_point import starting_shape, starting_weights
 from model.training.state import restore
 from model.training.step import resolved_dtype
-from tasks.existing_model import ExistingModel, find_model
+from tasks.existing_model import START, ExistingModel, find_model
 from tasks.journal import Journal
 from tasks.params import Params
 from tasks.report import StageReport
 
-FROM = "pretrain.from"
 CODE_THAT_DECIDES = ("architecture", "checkpoint", "dataset", "training")
 
 
@@ -69,7 +68,7 @@ def pretrain(
     for dataset in split.values():
         dataset.check_tokenizer(opened)
     dtype = resolved_dtype(config.dtype, device)
-    start = None if config.from_model is None else find_model(FROM, config.from_model, root, params)
+    start = None if config.from_model is None else find_model(START, config.from_model, root, params)
     run = build_run(config, split["train"], opened, dtype, device, start)
     budget = config.steps * config.batch_sequences * config.model.context_length
     if epochs := epochs_beyond_cap(config.data.mixture, split["train"].n_tokens, budget):
@@ -146,7 +145,7 @@ def build_network(config: PretrainConfig, tokenizer: Tokenizer, start: ExistingM
         network = Decoder(config.model.model_copy(update={"vocab_size": tokenizer.vocab_size}))
         initialize(network, torch_generator(config.seed, "weights"))
         return network
-    network = Decoder(starting_shape(FROM, start.folder, config.model, tokenizer))
+    network = Decoder(starting_shape(START, start.folder, config.model, tokenizer))
     starting_weights(network, start.folder)
     return network
 

@@ -24,6 +24,8 @@ from model.architecture.config.sizes import (
 BYTES = {"fp32": 4, "bf16": 2, "int8": 1}
 TRAINING_BYTES = {"adamw": 16, "muon": 12}
 """Weights, gradients and moments of a trained number, all in float32; Muon keeps one moment."""
+LONGEST_KEPT = 1024
+"""Tokens up to which attention keeps its probabilities for the way back (`short_attention.LONGEST_BANDED`)."""
 CHUNK_LOGITS_BYTES = 4 * 4_194_304 * 2
 """What the chunked loss holds of logits and their gradient."""
 
@@ -96,7 +98,8 @@ def activation_bytes_per_token(config: ModelConfig) -> int:
         numbers = 8 * config.d_model
         if config.mixer(index) == "attention":
             numbers += (3 * config.n_heads + 2 * kv_heads(config, index)) * config.head_size
-            numbers += config.n_heads * config.context_length if config.context_length <= 512 else 0
+            kept = config.context_length <= LONGEST_KEPT  # bands of queries keep what is visible, about half
+            numbers += config.n_heads * config.context_length // 2 if kept else 0
         elif config.mixer(index) == "mamba":
             numbers += config.recurrent.expand * config.d_model * (6 + 8 * config.recurrent.state)  # states in float32
         else:

@@ -40,16 +40,7 @@ def starting_shape(key: str, folder: Path, wanted: ModelConfig, tokenizer: Token
         TokenizerError: Another vocabulary.
         IntegrityError: There is no `config.json`.
     """
-    found = read_config(folder)
-    misfits = differences(wanted, found)
-    if misfits:
-        told = "; ".join(f"{name} {ours}, there {theirs}" for name, (ours, theirs) in list(misfits.items())[:8])
-        more = f" and {len(misfits) - 8} more" if len(misfits) > 8 else ""
-        takes = " ".join(f"--set {_assignment(name, theirs)}" for name, (_, theirs) in misfits.items())
-        raise ConfigError(
-            f"{key}: {folder} is another network than pretrain.model: {told}{more}; take its values (tisslm run "
-            f"{takes}), or leave {key} empty"
-        )
+    found = same_network(key, folder, wanted)
     if (folder / TOKENIZER_FILES[0]).is_file() and (theirs := Tokenizer.open(folder)).digest != tokenizer.digest:
         raise TokenizerError(
             f"{key}: the tokens were made by another tokenizer ({tokenizer.digest[:12]}..., {tokenizer.vocab_size:,} "
@@ -62,6 +53,31 @@ def starting_shape(key: str, folder: Path, wanted: ModelConfig, tokenizer: Token
             "set tokenizer.from to the same model"
         )
     return wanted.model_copy(update={"vocab_size": found.vocab_size})
+
+
+def same_network(key: str, folder: Path, wanted: ModelConfig) -> ModelConfig:
+    """The network of a folder, where it is the one that the params describe; no weights are read.
+
+    Args:
+        key: The key that names the folder, for messages.
+        folder: A model folder.
+        wanted: What the params say.
+
+    Raises:
+        ConfigError: Another network; the message names the fields, both values, and what takes the model's.
+        IntegrityError: There is no `config.json`.
+    """
+    found = read_config(folder)
+    misfits = differences(wanted, found)
+    if misfits:
+        told = "; ".join(f"{name} {ours}, there {theirs}" for name, (ours, theirs) in list(misfits.items())[:8])
+        more = f" and {len(misfits) - 8} more" if len(misfits) > 8 else ""
+        takes = " ".join(f"--set {_assignment(name, theirs)}" for name, (_, theirs) in misfits.items())
+        raise ConfigError(
+            f"{key}: {folder} is another network than pretrain.model: {told}{more}; take its values (tisslm run "
+            f"{takes}), or leave {key} empty"
+        )
+    return found
 
 
 def differences(wanted: ModelConfig, found: ModelConfig) -> dict[str, tuple[Any, Any]]:
