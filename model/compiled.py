@@ -45,6 +45,11 @@ def allocation_free(function: F) -> F:
     return cast(F, numba.njit(cache=True, nogil=True, **options)(function))
 
 
+def entry(function: Callable[[Any], None]) -> Any:
+    """A kernel that is called by address with a pointer to int64 (`kernels/launch.py`); compiled at once."""
+    return numba.cfunc("void(CPointer(int64))", cache=True, error_model="numpy")(function)
+
+
 @functools.cache
 def kernels_digest() -> str:
     """Names the content of all our kernels and of the tables of constants that they read."""

@@ -12,7 +12,6 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-import numba
 import torch
 from llvmlite import binding
 from torch import Tensor
@@ -29,10 +28,10 @@ _parallel = getattr(_process, "GOMP_parallel", None)
 if _parallel is not None:
     _parallel.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint)
     _parallel.restype = None
-_alone = ctypes.CFUNCTYPE(ctypes.c_int)(lambda: 0)
-"""The number of this thread where there is only one."""
-_thread = _process.omp_get_thread_num if _parallel is not None else _alone
-binding.add_symbol("tisslm_thread", ctypes.cast(_thread, ctypes.c_void_p).value)
+_nought, _one = (ctypes.CFUNCTYPE(ctypes.c_int)(lambda number=number: number) for number in (0, 1))
+_asked = (_process.omp_get_thread_num, _process.omp_get_num_threads) if _parallel is not None else (_nought, _one)
+for _name, _function in zip(("tisslm_thread", "tisslm_threads"), _asked, strict=True):
+    binding.add_symbol(_name, ctypes.cast(_function, ctypes.c_void_p).value)
 
 
 class RowKernel:
@@ -44,8 +43,8 @@ class RowKernel:
 
     def __init__(self, function: Callable[[Any], None]) -> None:
         self.function = function
-        self.address = 0
-        self._alone: Callable[[Any], None] | None = None
+        self._entry: Any = None
+        self._on_one_thread: Any = None
 
     def launch(self, rows: int, size: int, *arguments: int | Tensor) -> None:
         """Run it.
@@ -55,21 +54,19 @@ class RowKernel:
             size: Numbers read or written in all; little work is done by one thread.
             *arguments: Contiguous tensors, which must outlive the call, and integers.
         """
-        if self._alone is None:
+        if self._entry is None:
             self._compile()
         threads = torch.get_num_threads() if size >= SMALL and _parallel is not None else 1
         values = [a if type(a) is int else a.data_ptr() for a in arguments]  # type: ignore[union-attr]
         block = struct.pack(f"{2 + len(values)}q", threads, rows, *values)
-        if threads == 1:
-            self._alone(block)  # type: ignore[misc]
+        if threads == 1 or _parallel is None:
+            self._on_one_thread(block)
         else:
-            _parallel(self.address, block, threads, 0)  # type: ignore[misc]
+            _parallel(self._entry.address, block, threads, 0)
 
     def _compile(self) -> None:
-        entry = numba.cfunc("void(CPointer(int64))", cache=True, error_model="numpy")(self.function)
-        self.address = entry.address
-        self._entry = entry  # keeps the code alive
-        self._alone = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(entry.address)
+        self._entry = compiled.entry(self.function)
+        self._on_one_thread = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self._entry.address)
 
 
 def row_kernel(function: Callable[[Any], None]) -> RowKernel:
@@ -92,6 +89,3 @@ def bits(number: float) -> int:
     """A float as an argument."""
     found: int = struct.unpack("<q", struct.pack("<d", number))[0]
     return found
-
-
-__all__ = ["NUMBERS", "RowKernel", "bits", "compiled", "row_kernel", "takes", "without_gradients"]

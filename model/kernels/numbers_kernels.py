@@ -29,6 +29,7 @@ C0, C1, C2, C3, C4, C5, C6 = (
     )
 )  # fmt: skip
 thread_number = types.ExternalFunction("tisslm_thread", types.int32())
+thread_count = types.ExternalFunction("tisslm_threads", types.int32())
 
 
 def loops(function: F) -> F:
@@ -194,8 +195,11 @@ def sigmoid(x: Any) -> Any:
 
 @inlined
 def share(arguments: Any) -> Any:
-    """First and last row (exclusive) of this thread."""
-    threads, rows, thread = arguments[0], arguments[1], thread_number()
+    """First and last row (exclusive) of this thread; there may be fewer threads than were asked for."""
+    rows = arguments[1]
+    if arguments[0] == 1:
+        return np.int64(0), rows
+    threads, thread = np.int64(thread_count()), np.int64(thread_number())
     return rows * thread // threads, rows * (thread + 1) // threads
 
 

@@ -253,3 +253,19 @@ def test_results_do_not_depend_on_where_memory_lies(dtype: torch.dtype) -> None:
         )  # fmt: skip
         found.append(placed.clone())
     assert all(torch.equal(found[0], other) for other in found[1:])
+
+
+def test_every_row_is_computed_where_fewer_threads_come_than_were_asked_for(
+    run_python: Callable[..., Any],
+) -> None:
+    code = (
+        "import torch\n"
+        "from model.architecture.norm import rms_norm\n"
+        "from model.kernels import launch\n"
+        "torch.set_num_threads(4); launch.SMALL = 1\n"
+        "x = torch.randn(9, 8, requires_grad=True); y = rms_norm(x, torch.ones(8), 1e-5)\n"
+        "wanted = torch.nn.functional.rms_norm(x, (8,), eps=1e-5); y.sum().backward()\n"
+        "print(bool((y - wanted).abs().max() < 1e-5), bool(x.grad.isfinite().all()))"
+    )
+    done = run_python(code, OMP_THREAD_LIMIT="1")
+    assert done.stdout.split() == ["True", "True"], done.stderr
