@@ -120,16 +120,14 @@ def explain(error: Any) -> str:
         return f"{name}.{key} = {tag!r}: no such {key}; {advice}valid are {', '.join(known)}"
     message = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
     message = message[0].lower() + message[1:]
-    if error["type"] == "missing" or isinstance(error["input"], Mapping):
-        return f"{name}: {message}"  # a whole section as it was given tells less than the message
     if error["type"] == "literal_error":
         close = difflib.get_close_matches(str(error["input"]), re.findall("'([^']+)'", message), n=1, cutoff=0.4)
         message += f"; did you mean {close[0]}?" if close else ""
     extra = field.json_schema_extra if field is not None and isinstance(field.json_schema_extra, dict) else {}
     in_unit = f" ({extra['unit']})" if "unit" in extra else ""
     bounds = f", allowed range {_range(field)}" if field is not None and _range(field) else ""
-    if isinstance(error["input"], dict):  # keys of a section that do not fit each other; the message has the values
-        return f"{name}: {message[0].lower() + message[1:]}{bounds}{in_unit}"
+    if isinstance(error["input"], dict) and error["type"] in {"missing", "value_error"}:
+        return f"{name}: {message}{bounds}{in_unit}"  # a whole section as it was given tells less than the message
     given = repr(error["input"])
     given = given if len(given) <= 80 else given[:77] + "..."
     return f"{name} = {given}: {message}{bounds}{in_unit}"

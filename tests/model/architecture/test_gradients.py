@@ -16,7 +16,7 @@ from model.architecture.auxiliary import auxiliary_loss
 from model.architecture.config import ModelConfig
 from model.architecture.decoder import Decoder, initialize
 from model.architecture.feedforward import FEEDFORWARDS, gated
-from model.architecture.masks import AttentionContext
+from model.architecture.masks import AttentionContext, Sight, look_of
 from model.architecture.mixers import MIXERS
 from model.architecture.norm import NORMS, QueryKeyNorm
 from model.architecture.position import rotary_table, rotate
@@ -139,7 +139,9 @@ def test_tiled_attention(softcap: float | None, masked: bool) -> None:
     seen = torch.ones(LENGTH, LENGTH, dtype=torch.bool).tril().triu(-2)[None, None] if masked else None
     q, k, v = random(1, 2, LENGTH, 4), random(1, 1, LENGTH, 4, seed=1), random(1, 1, LENGTH, 4, seed=2)
     assert agree(lambda *x: tiled_attention(*x, seen, softcap=softcap, tile=2), q, k, v)
-    assert agree(lambda *x: attend(*x, seen, training=True, dropout=0.0, softcap=softcap), q, k, v)
+    context = AttentionContext(torch.empty(0), torch.empty(0), seen, None, None, torch.arange(LENGTH)[None])
+    sight = Sight(look_of(ModelConfig(), 0), context, LENGTH)
+    assert agree(lambda *x: attend(*x, sight, training=True, dropout=0.0, softcap=softcap), q, k, v)
 
 
 def test_scan() -> None:
