@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from model.kernels.heads_kernels import join_heads, split_heads
+from model.kernels.heads_kernels import move_heads
 from model.kernels.launch import NUMBERS, takes, without_gradients
 
 
@@ -27,7 +27,7 @@ class _KernelHeads(torch.autograd.Function):
         q, k, v = (gradient.contiguous() for gradient in gradients)
         batch, n_heads, time, size = q.shape
         qkv = q.new_empty(batch, time, (n_heads + 2 * k.shape[1]) * size)
-        join_heads.launch(*_arguments(qkv, q, k, v, cos, sin))
+        _move(qkv, q, k, v, cos, sin, back=1)
         return qkv, None, None, None, None
 
 
@@ -39,20 +39,20 @@ def _split(
     q = qkv.new_empty(batch, n_heads, time, size)
     k = qkv.new_empty(batch, n_kv_heads, time, size)
     v = torch.empty_like(k)
-    split_heads.launch(*_arguments(qkv, q, k, v, cos, sin))
+    _move(qkv, q, k, v, cos, sin, back=0)
     return q, k, v
 
 
-def _arguments(
-    qkv: Tensor, q: Tensor, k: Tensor, v: Tensor, cos: Tensor | None, sin: Tensor | None
-) -> tuple[int, int, *tuple[int | Tensor, ...]]:
-    """What both kernels take."""
+def _move(qkv: Tensor, q: Tensor, k: Tensor, v: Tensor, cos: Tensor | None, sin: Tensor | None, back: int) -> None:
+    """From features to heads, or back."""
     batch, n_heads, time, size = q.shape
     turned = cos is not None and sin is not None
     table = (cos, sin) if cos is not None and sin is not None else (qkv, qkv)  # not read where nothing turns
     positions = table[0].numel() // size if turned else 1
-    shape = (time, n_heads, k.shape[1], size, int(turned), positions)
-    return (batch * time, qkv.numel(), NUMBERS[qkv.dtype], *shape, *table, qkv, q, k, v)
+    move_heads.launch(
+        batch * time, qkv.numel(), NUMBERS[qkv.dtype], time, n_heads, k.shape[1], size, int(turned), back, positions,
+        *table, qkv, q, k, v,
+    )  # fmt: skip
 
 
 def heads_of(

@@ -76,7 +76,7 @@ def _attention(a: Any, normed: Any, added: Any, space: Any) -> None:
     attended = _cut(space, rows * (features + of_queries), rows * heads, size)
     rest = space[rows * (features + 2 * of_queries) :]
     cos, sin, scores, total = rest[:size], rest[size : 2 * size], rest[2 * size :], rest[2 * size + room :]
-    product_of(a[22], normed, a[23], a[24], qkv)
+    product_of(a[22], normed, a[23], a[24], qkv, 0, qkv.shape[1])
     by_head, held = qkv.reshape((rows, heads + 2 * kv_heads, size)), (rows * kv_heads, room, size)
     scale = np.float32(1.0 / np.sqrt(size))
     if a[2] == FLOAT32:
@@ -91,7 +91,7 @@ def _attention(a: Any, normed: Any, added: Any, space: Any) -> None:
         k16, v16 = halves(a[16], held), halves(a[17], held)
         _turn_and_hold(by_head, query, cos, sin, k16, v16, turned, length)
         attended_rows(query, k16, v16, attended, length + 1, heads, kv_heads, scale, scores, total, 0, rows * heads)
-    product_of(a[25], attended.reshape((rows, of_queries)), a[26], a[27], added)
+    product_of(a[25], attended.reshape((rows, of_queries)), a[26], a[27], added, 0, added.shape[1])
 
 
 @inlined
@@ -99,9 +99,9 @@ def _feedforward(a: Any, normed: Any, added: Any, space: Any) -> None:
     """The gated unit of the normed tokens, added to nothing yet."""
     rows, inner = a[1], a[7]
     wide, gated = _cut(space, 0, rows, 2 * inner), _cut(space, rows * 2 * inner, rows, inner)
-    product_of(a[28], normed, a[29], a[30], wide)
+    product_of(a[28], normed, a[29], a[30], wide, 0, wide.shape[1])
     gated_rows(wide, gated, 0, rows)
-    product_of(a[31], gated, a[32], a[33], added)
+    product_of(a[31], gated, a[32], a[33], added, 0, added.shape[1])
 
 
 @row_kernel

@@ -62,16 +62,16 @@ def _scaled_product(wide: Any, weight: Any, scale: Any, y: Any, first: int, last
 
 
 @inlined
-def product_of(kind: int, wide: Any, weight: int, scale: int, y: Any) -> None:
-    """`x W^T` of all rows of float32 x and y, with the weight (and the scale of int8) at an address."""
+def product_of(kind: int, wide: Any, weight: int, scale: int, y: Any, first: int, last: int) -> None:
+    """Some outputs of `x W^T` for all rows of float32 x, with the weight (and the scale of int8) at an address."""
     outputs = y.shape[1]
     shape = (outputs, wide.shape[1])
     if kind == FLOAT32:
-        _product(wide, floats(weight, shape), y, 0, outputs)
+        _product(wide, floats(weight, shape), y, first, last)
     elif kind == INT8:
-        _scaled_product(wide, bytes_of(weight, shape), floats(scale, outputs), y, 0, outputs)
+        _scaled_product(wide, bytes_of(weight, shape), floats(scale, outputs), y, first, last)
     else:
-        _product(wide, halves(weight, shape), y, 0, outputs)
+        _product(wide, halves(weight, shape), y, first, last)
 
 
 @row_kernel
@@ -81,24 +81,11 @@ def few_rows_product(a: Any) -> None:
     Rows of the kernel are those of the weight.
     """
     first, last = share(a)
-    rows, n, outputs = a[4], a[5], a[1]
-    shape = (outputs, n)
-    wide = floats(a[10], (a[0], rows, n))[thread_number()]
+    flat, outputs = (a[4], a[5]), (a[4], a[1])
+    wide = floats(a[10], (a[0], a[4], a[5]))[thread_number()]
     if a[2] == FLOAT32:
-        widen(floats(a[6], (rows, n)), wide)
-        y = floats(a[9], (rows, outputs))
-        if a[3] == FLOAT32:
-            _product(wide, floats(a[7], shape), y, first, last)
-        elif a[3] == INT8:
-            _scaled_product(wide, bytes_of(a[7], shape), floats(a[8], outputs), y, first, last)
-        else:
-            _product(wide, halves(a[7], shape), y, first, last)
+        widen(floats(a[6], flat), wide)
+        product_of(a[3], wide, a[7], a[8], floats(a[9], outputs), first, last)
     else:
-        widen(halves(a[6], (rows, n)), wide)
-        y16 = halves(a[9], (rows, outputs))
-        if a[3] == FLOAT32:
-            _product(wide, floats(a[7], shape), y16, first, last)
-        elif a[3] == INT8:
-            _scaled_product(wide, bytes_of(a[7], shape), floats(a[8], outputs), y16, first, last)
-        else:
-            _product(wide, halves(a[7], shape), y16, first, last)
+        widen(halves(a[6], flat), wide)
+        product_of(a[3], wide, a[7], a[8], halves(a[9], outputs), first, last)
