@@ -6,19 +6,33 @@ import ipaddress
 import re
 from collections.abc import Iterator
 
-from model.corpus.pii.context import before
+from model.corpus.pii.context import NEUTRAL, before
 from model.corpus.pii.shape import Prepared
 from model.corpus.pii.spans import Span
 
 IPV4_SHAPE = re.compile(rb"0{1,3}\.0{1,3}\.0{1,3}\.0{1,3}")
+LIKE_A_VERSION = 32  # first numbers below it are common in versions, rare in addresses of the public internet
+WORD_BEFORE = re.compile(r"(?<![^\W\d_])([^\W\d_][\w+-]*) \Z")
+ADDRESS_WORDS = frozenset(
+    """
+    ip ipv4 address addresses host hosts server servers client clients ping pinged gateway router dns nameserver
+    node nodes peer proxy subnet network net mask route traceroute ssh telnet curl wget nmap scp rsync connect
+    connected connecting connection login user visitor bind bound listen listening listens attacker machine inet
+    addr src dst source destination origin remote local localhost domain resolver interface via block blocked ban
+    banned allow deny denied permit request requests reach reached resolves resolved hop site box domain adresse
+    serveur servidor
+    """.split()  # noqa: SIM905  (a list of words reads better as words)
+)
 POINT = b".0"
 DIGIT = ord("0")
 IPV6 = re.compile(r":(?:[0-9A-Fa-f]{0,4}:)[0-9A-Fa-f:.]*")
-NOT_BEFORE = re.compile(r"(?:[A-Za-z0-9_.]|[A-Za-z0-9_][-/~^]|[=<>~^!]=|[~^§]|(?<![A-Za-z])[vV]\.? ?)\Z")
+NOT_BEFORE = re.compile(r"(?:[A-Za-z0-9_.]|[A-Za-z0-9_][-/~^]|[=<>~^!]=|[=<>~^!]= |[~^§]|(?<![A-Za-z])[vV]\.? ?)\Z")
 VERSION_WORDS = re.compile(
-    r"(?<![^\W\d_])(?:versions?|ver|rv|release[ds]?|build|firmware|rev(?:ision)?|section|sect?|chapter|clause|article|"
+    r"(?<![^\W\d_])(?:versions?|ver|rv|tags?|release[ds]?|build|firmware|rev(?:ision)?|section|sect?|chapter|"
+    r"clause|article|"
     r"paragraph|para|figure|fig|table|appendix|annex|step|item|exercise|theorem|definition|upgrad\w+|downgrad\w+|"
-    r"updat\w+|patch|driver|kernel|sdk|assembly|bios|chrome|firefox|safari|edge|opera|oid|python|java|openss[lh]|windows|android|ios|linux|macos|ubuntu|"
+    r"updat\w+|patch|driver|kernel|sdk|assembly|bios|chrome|firefox|safari|edge|opera|oid|python|java|openss[lh]|"
+    r"windows|android|ios|linux|macos|ubuntu|"
     r"php|node|npm|gcc|cmake|git|curl|jdk|jre|framework|unity|excel|office|acrobat|webkit|gecko|mozilla|cuda|library)"
     r"(?:[\s:=#\"'(),./\dv-]|(?<![^\W\d_])(?:to|from|is|was|number|no|and|or|with|the|in|see)(?![^\W\d_]))*\Z"
 )
@@ -50,7 +64,15 @@ def _ipv4(text: Prepared) -> Iterator[Span]:
             continue
         if NOT_BEFORE.search(view, max(0, start - 4), start) or VERSION_WORDS.search(before(view, start)):
             continue
+        if int(parts[0]) < LIKE_A_VERSION and _is_named(view, start):
+            continue
         yield Span(start, end, "ip")
+
+
+def _is_named(view: str, start: int) -> bool:
+    """Whether one blank parts it from a word that is no place of an address: `nginx 1.2.3.4`."""
+    word = WORD_BEFORE.search(view, max(0, start - 32), start)
+    return word is not None and word[1].lower() not in ADDRESS_WORDS | NEUTRAL
 
 
 def _ipv6(view: str) -> Iterator[Span]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from model.corpus.pii.context import says_card, says_phone
+from model.corpus.pii.context import says_card, says_phone, stands_alone
 from model.corpus.pii.shape import Prepared
 from model.corpus.pii.spans import Span
 
 _START = r"(?<![A-Za-z0-9_.])(?<![A-Za-z0-9_][-/])"
 _END = r"(?![A-Za-z0-9_])(?![-./][A-Za-z0-9])"
+IN_A_ROW = re.compile(r"\d[ \t|,;]{1,3}\Z"), re.compile(r"[ \t|]{1,3}\d{4}")  # more numbers beside it
 CARD = re.compile(
     rf"{_START}(?=(?P<long>\d{{4}}(?P<a>[ .-]|  )\d{{4}}(?P=a)\d{{4}}(?P=a)\d{{4}}(?P=a)\d{{1,3}}{_END})?"
     rf"(?P<usual>\d{{4}}(?P<b>[ .-]|  )\d{{4}}(?P=b)\d{{4}}(?P=b)\d{{1,4}}{_END})?"
@@ -44,16 +45,23 @@ def find_cards(text: Prepared) -> Iterator[Span]:
         for match in CARD.finditer(text.view, start, min(end + 2, len(text.view))):
             for form in ("long", "usual", "six", "plain"):
                 if match[form] and is_card("".join(filter(str.isdigit, match[form]))):
-                    if form != "plain" or _is_named(text.view, match.start(form)):
+                    if _may_be_card(text.view, *match.span(form)):
                         yield Span(match.start(form), match.end(form), "card")
                     break
 
 
-def _is_named(view: str, start: int) -> bool:
-    """Whether nothing before a number without separators calls it an order, an article, a serial number."""
+def _may_be_card(view: str, start: int, end: int) -> bool:
+    """Whether a word before it speaks of cards or paying, or nothing makes it another thing's number.
+
+    One row of sixteen digits in forty passes issuer and check digit, so that these alone say too little.
+    """
     if says_card(view, start):
         return True
-    return says_phone(view, start) is not False and not is_article(view[start : start + 14])
+    if says_phone(view, start) is False or is_article(view[start : start + 14]):
+        return False
+    before, after = IN_A_ROW
+    in_a_row = before.search(view, max(0, start - 4), start) or after.match(view, end)
+    return not in_a_row and stands_alone(view, start, end, names=False)
 
 
 def is_article(number: str) -> bool:

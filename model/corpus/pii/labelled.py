@@ -13,8 +13,10 @@ import string
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from stdnum.br import cpf
+from stdnum.es import dni
+
 from model.corpus.pii.cards import luhn
-from model.corpus.pii.check_digits import DNI_LETTERS, brazilian_cpf
 from model.corpus.pii.config import Kind
 from model.corpus.pii.ibans import LENGTHS, is_iban
 from model.corpus.pii.spans import Span
@@ -128,10 +130,9 @@ def national_id(r: random.Random) -> str:
         return _fill(r, f"{pair} ## ## ## " if r.random() < 0.5 else f"{pair}######") + r.choice("ABCD")
     if kind == 2:
         number = _digits(r, 8)
-        return number + DNI_LETTERS[int(number) % 23]
+        return number + str(dni.calc_check_digit(number))
     stem = _digits(r, 9, "123456789")
-    whole = next(n for c in range(100) if brazilian_cpf(n := f"{stem}{c:02}"))
-    return f"{whole[:3]}.{whole[3:6]}.{whole[6:9]}-{whole[9:]}"
+    return str(cpf.format(next(n for c in range(100) if cpf.is_valid(n := f"{stem}{c:02}"))))
 
 
 SECRETS = (

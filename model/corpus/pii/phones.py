@@ -1,7 +1,9 @@
 """Telephone numbers: international ones by their calling code, national ones by their grouping or the words before.
 
-A number without any separator, or in a grouping that other numbers share, counts only where a word like `phone` or
-`call` stands before it; a word like `order` or `version` rules a number out. The nearest such word decides.
+Which international numbers there are is known to phonenumbers (Google's libphonenumber); its own search in texts is not
+used, since it wants to know a country beforehand. A number without any separator, or in a grouping that other numbers
+share, counts only where a word like `phone` or `call` stands before it, or nothing around it makes it some thing's; a
+word like `order` or `version` rules a number out. The nearest such word decides.
 """
 
 from __future__ import annotations
@@ -9,9 +11,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from model.corpus.pii.calling_codes import national_lengths
+import phonenumbers
+
 from model.corpus.pii.cards import is_article
-from model.corpus.pii.context import says_phone
+from model.corpus.pii.context import says_phone, stands_alone
 from model.corpus.pii.shape import Prepared
 from model.corpus.pii.spans import Span
 
@@ -39,6 +42,9 @@ DATE = re.compile(r"(?:\d{1,2}([./-])\d{1,2}\1(?:1[5-9]|20)\d{2}|(?:1[5-9]|20)\d
 YEAR_IN_BRACKETS = re.compile(r"\((?:1[5-9]|20)\d\d\)")
 GROUPS = re.compile(r"\d+")
 CODE_IN_BRACKETS = re.compile(r"\+\d{1,3}\)")
+COORDINATE = re.compile(r"\d{1,3}\.\d{3,7}(?![ .()/-]?\d)|\d{1,3}\.\d{3,}[ ,;/]*[+-]?\d{1,3}\.\d{3,}")
+LONGEST_PHONE = 32
+SHORTEST_PLAIN = 11
 LAST_GROUP = re.compile(r"[ ./()-]+\d+\Z")
 WHOLE = re.compile(r"\d{9,}(?= )")
 NUMBER_ENDS = re.compile(r"\.+ |[.:]$| {2,}|[./-]{2,}|(?<=\d)\((?!0\))| (?=\d \d )| ?\((?:1[5-9]|20)\d\d(?=\)|$)")
@@ -63,40 +69,39 @@ def find_phones(text: Prepared) -> Iterator[Span]:
             yield from _double_zero(view, match)
         yield from _with_trunks(view, first, last)
         for match in OTHER_SHAPES.finditer(view, first, last):
-            if says_phone(view, match.start()) is not False:
+            says = says_phone(view, match.start())
+            if says or (says is None and stands_alone(view, *match.span())):
                 yield _with_extension(view, match.start(), match.end())
         match_ = WITH_WORDS.match(view, first, last) or WITH_WORDS.match(view, start, last)
         if match_ and says_phone(view, match_.start()):
             yield from _called_phone(view, match_)
 
 
-def _international(view: str, start: int, digits_from: int, end: int) -> Iterator[Span]:
-    """A number after `+` or `00`, as many groups of it as its country's numbers have."""
-    known = national_lengths("".join(GROUPS.findall(view[digits_from : min(end, digits_from + 8)]))[:3])
-    if known is None:
-        return
-    code, fewest, most = known
-    digits, ends = 0, []
-    for group in GROUPS.finditer(view, digits_from, end):
-        is_trunk = group[0] == "0" and view[group.start() - 1] == "(" and view[group.end() : group.end() + 1] == ")"
-        digits += 0 if is_trunk else len(group[0])
-        if digits > code + most + (group[0][0] == "0"):
-            break
-        if digits >= code + fewest and len(group[0]) > 1 and _ends_well(view, group.end()):
-            ends.append(group.end())
-    if ends:
-        yield _with_extension(view, start, ends[-1])
+def _international(view: str, start: int, digits_from: int, end: int, known: bool = True) -> Iterator[Span]:
+    """A number after `+` or `00`: the most groups that make a number of its country.
+
+    With `known` its length is enough, as for numbers kept for fiction; else the range must be in use.
+    """
+    check = phonenumbers.is_possible_number if known else phonenumbers.is_valid_number
+    groups = list(GROUPS.finditer(view, digits_from, min(end, digits_from + LONGEST_PHONE)))
+    ends = [group.end() for group in groups if len(group[0]) > 1 and _ends_well(view, group.end())]
+    for last in reversed(ends):
+        try:
+            number = phonenumbers.parse(f"+{view[digits_from:last]}")
+        except phonenumbers.NumberParseException:
+            continue
+        if check(number) and not COORDINATE.match(view, digits_from):
+            yield _with_extension(view, start, last)
+            return
 
 
 def _double_zero(view: str, match: re.Match[str]) -> Iterator[Span]:
     written = match[0].rstrip(" .()/-")
-    known = national_lengths(written[2:5]) if written.isdigit() else None
-    is_padded = written.isdigit() and (
-        known is None or written[2 + known[0]] == "0" or is_article(written)
-    )  # 0000123: an id with zeros
+    is_padded = written.isdigit() and (is_article(written) or len(written) < SHORTEST_PLAIN)  # 0000123: an id
     says = says_phone(view, match.start())
-    if says is not False and (says or not is_padded):
-        yield from _international(view, match.start(), match.start() + 2, match.end())
+    end = match.start() + len(written)
+    if says or (says is None and not is_padded and stands_alone(view, match.start(), end)):
+        yield from _international(view, match.start(), match.start() + 2, match.end(), known=bool(says))
 
 
 def _north_american(view: str, first: int, last: int) -> Iterator[Span]:
@@ -107,7 +112,8 @@ def _north_american(view: str, first: int, last: int) -> Iterator[Span]:
         spaces = match["a"] == " " and match["b"] == " "
         around = view[max(0, match.start() - 2) : match.start()], view[match.end() : match.end() + 2]
         alone = not re.search(r"\d ?\Z", around[0]) and not re.match(r" \d", around[1])
-        if says or (says is None and (paren or (valid and (not spaces or alone)))):
+        written = paren or (valid and (not spaces or alone) and stands_alone(view, *match.span()))
+        if says or (says is None and written):
             yield _with_extension(view, match.start(), match.end())
 
 
@@ -130,6 +136,8 @@ def _with_trunk(view: str, match: re.Match[str]) -> Iterator[Span]:
     groups = GROUPS.findall(written)
     in_brackets = written.startswith("(")
     if n < (7 if says else 8 if in_brackets else 9) or not _ends_well(view, start + len(written)):
+        return
+    if not says and not stands_alone(view, start, start + len(written)):
         return
     if not says and len(groups) == 1 and _is_bare_national(view, start, written):
         says = True

@@ -3,6 +3,7 @@
 The prefixes are those that the services publish (GitHub "About authentication", Slack "Token types", AWS "IAM unique
 identifiers", Google "API keys", Stripe, OpenAI and others; gitleaks collects them). Every known token holds at least
 sixteen letters, digits, `_` or `-` in a row: only such runs are looked at, each up to 4,096 characters.
+detect-secrets is not used: it names lines, not the places to replace, and tries every plugin on every line.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import re
 import string
 
 import pytest
+from hard_negatives import HARD_NEGATIVES, hard_negatives
 
 from model.corpus.pii.cards import is_card, luhn
 from model.corpus.pii.config import PiiConfig
@@ -165,3 +166,38 @@ def test_every_single_wrong_digit_of_a_card_or_account_is_refused() -> None:
             for digit in set("0123456789") - {number[place]}:
                 changed = number[:place] + digit + number[place + 1 :]
                 assert not check(changed) or re.fullmatch(r"(\d)\1+", changed)
+
+
+@pytest.mark.parametrize("kind", HARD_NEGATIVES)
+def test_of_a_hundred_numbers_that_are_nobodys_at_most_two_are_taken(kind: str) -> None:
+    texts = hard_negatives(kind, 1000, seed=1)
+    taken = [(text, found) for text in texts if (found := findings(text))]
+    assert len(taken) <= 20, taken[:10]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Order 4821 7730 1956 was packed on Monday.", "The years 1914 1939 1945 are in the table.",
+        "Coordinates +50.9787 -11.0328 mark the mine.", "ISBN 978-3-16-148410-0 is the example.",
+        "Bestellnr. 0176 23456789 ist lieferbar.", "Bus lines 1203 4415 7781 9920 stop here.",
+        "Version 10.2.14.3 fixes it.", "Part number 5500-0000-0000-0004-A", "Chapter 12.3.4, page 1234-5678",
+        "Serial 123-45-678-X", "Meter reading 0049 1234 567 on the dial", "Room 192.168 in building 7",
+        "Score 3:2, 21:19, 15:21", "nginx 1.18.0.2 is old", "lines 4111 1111 1111 1111 and 5500 0000 0000 0004",
+    ],
+)  # fmt: skip
+def test_a_number_that_its_words_give_to_a_thing_is_left_alone(text: str) -> None:
+    assert findings(text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("Anna Schmidt 0176 23456789", "0176 23456789"), ("Praxis Dr. Weber, 030 1234567", "030 1234567"),
+        ("paid with 4111 1111 1111 1111 on Monday", "4111 1111 1111 1111"), ("Her number is 12345678Z.", "12345678Z"),
+        ("My Aadhaar is 2345 6789 0124", "2345 6789 0124"), ("login from 10.2.14.3", "10.2.14.3"),
+        ("ana,4111 1111 1111 1111,09/27", "4111 1111 1111 1111"), ("Handynummer 0176 23456789", "0176 23456789"),
+    ],
+)  # fmt: skip
+def test_a_number_that_its_words_give_to_a_person_is_found(text: str, value: str) -> None:
+    assert [found for _, found in findings(text)] == [value]
