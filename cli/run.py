@@ -20,7 +20,7 @@ Examples:
   tisslm run
   tisslm run --preset smoke
   tisslm run --set pretrain.steps=300 --set pretrain.learning_rate=0.001
-  tisslm run --set ingest.sources='[{path: my-texts/}]'
+  tisslm run --set ingest.sources=my-texts/
   tisslm run --from evaluate --force
 """
 

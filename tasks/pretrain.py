@@ -19,7 +19,7 @@ from model.dataset.loader import BatchLoader
 from model.dataset.mixture import epochs_beyond_cap
 from model.dataset.realised import mixture_rows, mixture_series, packing_facts
 from model.dataset.shards import TokenDataset
-from model.errors import CheckpointError, TissLMError
+from model.errors import CheckpointError, ConfigError, TissLMError
 from model.files import folder_digest
 from model.randomness import torch_generator
 from model.tokenizer.tokenizer import Tokenizer
@@ -146,6 +146,12 @@ def build_run(
 def build_network(config: PretrainConfig, tokenizer: Tokenizer, start: ExistingModel | None) -> Decoder:
     """The decoder before the first step."""
     if start is None:
+        cutoffs = config.model.embedding.cutoffs
+        if cutoffs and cutoffs[-1] >= tokenizer.vocab_size:  # the text may give fewer tokens than were asked for
+            raise ConfigError(
+                f"pretrain.model.embedding.cutoffs: {cutoffs[-1]} is not below the {tokenizer.vocab_size:,} tokens "
+                f"there; lower it: tisslm run --set 'pretrain.model.embedding.cutoffs=[{tokenizer.vocab_size // 2}]'"
+            )
         network = Decoder(config.model.model_copy(update={"vocab_size": tokenizer.vocab_size}))
         initialize(network, torch_generator(config.seed, "weights"))
         return network
