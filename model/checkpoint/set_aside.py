@@ -61,7 +61,7 @@ class SetAside:
         """Remove the oldest until the rest takes at most so many bytes; the newest stays. Return what was removed."""
         runs = self._runs()
         sizes = [sum(p.stat().st_size for p in run.rglob("*") if p.is_file()) for run in runs]
-        removed = []
+        removed: list[Path] = []
         while len(runs) - len(removed) > 1 and sum(sizes[len(removed) :]) > most_bytes:
             oldest = runs[len(removed)]
             shutil.rmtree(oldest)
