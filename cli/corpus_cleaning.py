@@ -28,7 +28,7 @@ def clean_config(params: Path | None, filters: list[str], changes: dict[str, Any
 
     values: dict[str, Any] = {}
     if params is not None:
-        values = read_params_text(params)
+        values, _ = read_params_text(params)
         values = values.get("clean", values)
         if not isinstance(values, dict):
             raise ConfigError(f"{params}: expected settings of the stage clean, like `filters:`, got {values!r}")

@@ -139,7 +139,7 @@ def datasheet(
     from model.files import write_text
     from tasks.params import read_params_text
 
-    given = read_params_text(answers) if answers else {}
+    given = read_params_text(answers)[0] if answers else {}
     given = given.get("datasheet", given)
     values = given if "answers" in given else {"answers": given}
     config = valid_config(DatasheetConfig, values | ({"title": title} if title else {}))

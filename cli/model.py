@@ -77,11 +77,12 @@ def import_(
     out: Annotated[Path, typer.Argument(help="a new folder for the model")],
 ) -> None:
     """Check a model of others and write it as a folder that every command opens."""
+    from model.architecture.config.sizes import num_params
     from model.architecture.interop.families import published_name
     from model.architecture.interop.importing import import_model
 
     config = import_model(source, out)
-    print(f"{out}: {config.num_params():,} parameters, {published_name(config) or 'our own layout'}")
+    print(f"{out}: {num_params(config):,} parameters, {published_name(config) or 'our own layout'}")
 
 
 def _config(source: str) -> tuple[ModelConfig, str]:

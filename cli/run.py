@@ -20,7 +20,7 @@ Examples:
   tisslm run
   tisslm run --preset smoke
   tisslm run --set pretrain.steps=300 --set pretrain.learning_rate=0.001
-  tisslm run --set ingest.sources='[{path: my-texts/}]'
+  tisslm run --set ingest.sources=my-texts/
   tisslm run --from evaluate --force
 """
 
@@ -93,9 +93,11 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="print as JSON")
     """Say what `tisslm run` would do, and why."""
     from flows.freshness import changed_stages
     from tasks.graph import downstream, read_graph
+    from tasks.params import read_params
     from tasks.workspace import find_workspace, prepare_workspace
 
     root = find_workspace()
+    read_params(root / "params.yaml")  # DVC would only say that the file is corrupted
     prepare_workspace(root, lambda line: print(line, file=sys.stderr))
     graph, changed = read_graph(root), changed_stages(root)
     perhaps = {name for changed_stage in changed if changed_stage in graph for name in downstream(graph, changed_stage)}

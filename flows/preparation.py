@@ -13,7 +13,7 @@ from model.files import write_bytes
 from tasks.graph import Stage, downstream, read_graph
 from tasks.params import read_params
 from tasks.params_edit import edit_params
-from tasks.source_dependencies import sync_source_dependencies
+from tasks.source_dependencies import check_new_sources, sync_source_dependencies
 from tasks.starting_network import check_start
 from tasks.workspace import in_git, prepare_workspace
 
@@ -45,6 +45,7 @@ def apply_parameters(root: Path, preset: str | None, overrides: Mapping[str, Any
 
     Raises:
         ConfigError: A key or a value is wrong, or `pretrain.from` is another network; nothing was written.
+        CorpusError: A new source has no texts; nothing was written.
     """
     path = root / "params.yaml"
     before, changes = path.read_bytes(), []
@@ -52,7 +53,9 @@ def apply_parameters(root: Path, preset: str | None, overrides: Mapping[str, Any
         chosen = read_preset(preset) if preset is not None else None
         changes = edit_params(path, overrides, chosen, all_presets())
     try:
-        check_start(root, read_params(path))
+        params = read_params(path)
+        check_start(root, params)
+        check_new_sources(root, params)
     except TissLMError:
         if changes:
             write_bytes(path, before)

@@ -4,20 +4,24 @@ A file is written to a temporary name, flushed, synced, renamed, and its folder 
 `MANIFEST.json`, written last: the sha256 and size of every file. Reading starts with `verify_manifest`.
 No checkpoint format detects a flipped bit by itself, and DVC restores a corrupted cache object without a word;
 the manifest finds both before the bytes are used.
+
+What is half-written belongs to its writer, who holds it by a lock of the kernel (flock): the lock ends however the
+process ends, in whatever container it runs and whoever gets its number next. What nobody holds is litter.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 from model.errors import IntegrityError, StorageError
 
@@ -87,18 +91,16 @@ def atomic_writer(path: Path, size_bytes: int | None = None) -> Iterator[BinaryI
     Raises:
         StorageError: The disk is full or the place is not writable; the old file is untouched.
     """
-    temporary = path.with_name(f"{TEMPORARY_MARK}{path.name}-{uuid.uuid4().hex[:8]}")
-    try:
-        with storage_errors(path, size_bytes):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with open(temporary, "wb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-            sync_folder(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with contextlib.ExitStack() as stack, storage_errors(path, size_bytes):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = stack.enter_context(_held(path, _new_file))
+        stack.callback(temporary.unlink, missing_ok=True)
+        with open(temporary, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        sync_folder(path.parent)
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -227,50 +229,116 @@ def folder_digest(folder: Path) -> str:
 def finished_folder(final: Path) -> Iterator[Path]:
     """Yield a temporary sibling folder; on success write its manifest and move it to `final`, on failure remove it.
 
-    A reader sees the old folder or the new one, never half of one.
+    A reader sees the old folder or the new one, never half of one. Several may write the same folder at once: each has
+    a temporary one of its own, and the last to finish stays.
     """
-    remove_litter(final.parent)
-    final.parent.mkdir(parents=True, exist_ok=True)
-    temporary = final.with_name(f"{TEMPORARY_MARK}{final.name}-{uuid.uuid4().hex[:8]}")
-    temporary.mkdir()
-    try:
-        with storage_errors(final):
-            yield temporary
-            write_manifest(temporary)
-            replace_folder(temporary, final)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    with storage_errors(final):
+        final.parent.mkdir(parents=True, exist_ok=True)
+        remove_litter(final.parent, final.name)
+    with _held(final, Path.mkdir) as temporary:
+        try:
+            with storage_errors(final):
+                yield temporary
+                write_manifest(temporary)
+                replace_folder(temporary, final)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def replace_folder(source: Path, final: Path) -> None:
     """Move a finished folder to `final`, the old one out of the way first and removed afterwards."""
-    old = None
-    if final.exists():
-        old = final.with_name(f"{REPLACED_MARK}{final.name}-{uuid.uuid4().hex[:8]}")
-        os.rename(final, old)
-    try:
-        os.rename(source, final)
-    except OSError:
-        if old is not None:
-            os.rename(old, final)
-        raise
-    sync_folder(final.parent)
-    if old is not None:
-        shutil.rmtree(old, ignore_errors=True)
+    while True:
+        with _lock(final):  # the old folder is not litter either while it is out of the way
+            old: Path | None = final.with_name(f"{REPLACED_MARK}{final.name}-{uuid.uuid4().hex[:8]}")
+            try:
+                os.rename(final, str(old))
+            except FileNotFoundError:
+                old = None
+            try:
+                os.rename(source, final)
+            except OSError as error:
+                came_between = error.errno in {errno.ENOTEMPTY, errno.EEXIST}  # another writer of the same folder
+                if old is not None and not came_between:
+                    os.rename(old, final)
+                if not came_between:
+                    raise
+            else:
+                came_between = False
+                sync_folder(final.parent)
+            if old is not None:
+                shutil.rmtree(old, ignore_errors=True)
+            if not came_between:
+                return
 
 
-def remove_litter(folder: Path) -> list[Path]:
-    """Remove what a killed run left half-written directly inside `folder`; return what was removed.
+def remove_litter(folder: Path, name: str = "") -> list[Path]:
+    """Remove what killed writers left half-written directly inside `folder`; return what was removed.
 
-    A folder that `replace_folder` had set aside, but not yet replaced, goes back to its place.
+    A folder that `replace_folder` had set aside, but not yet replaced, goes back to its place. What a writer that
+    lives still holds is left alone.
+
+    Args:
+        folder: Need not exist.
+        name: Only what was to become the file or folder of this name; empty: all.
     """
     if not folder.is_dir():
         return []
-    for path in folder.glob(f"{REPLACED_MARK}*"):
-        final = folder / path.name.removeprefix(REPLACED_MARK).rpartition("-")[0]
-        if not final.exists():
-            os.rename(path, final)
-    litter = [p for p in folder.iterdir() if p.name.startswith(TEMPORARY_MARK)]
-    for path in litter:
-        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-    return litter
+    removed = []
+    for path in sorted(folder.glob(f"{TEMPORARY_MARK}*")):
+        final = folder / path.name.removeprefix(REPLACED_MARK).removeprefix(TEMPORARY_MARK).rpartition("-")[0]
+        if name and final.name != name:
+            continue
+        with _lock(path) as lock:
+            if lock != "ours":
+                continue
+            if path.name.startswith(REPLACED_MARK) and not final.exists():
+                with contextlib.suppress(OSError):
+                    os.rename(path, final)
+            elif path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+                removed.append(path)
+            else:
+                path.unlink(missing_ok=True)
+                removed.append(path)
+    return removed
+
+
+def _new_file(path: Path) -> None:
+    path.touch(exist_ok=False)
+
+
+@contextlib.contextmanager
+def _held(final: Path, make: Callable[[Path], object]) -> Iterator[Path]:
+    """Make a temporary file or folder beside `final` and hold it, so that nobody takes it for litter."""
+    while True:
+        temporary = final.with_name(f"{TEMPORARY_MARK}{final.name}-{uuid.uuid4().hex[:8]}")
+        with storage_errors(final):
+            make(temporary)
+        with _lock(temporary) as lock:
+            if lock in {"gone", "held"}:  # cleared away between the two lines above
+                continue
+            yield temporary
+            return
+
+
+@contextlib.contextmanager
+def _lock(path: Path) -> Iterator[Literal["ours", "held", "gone", "unknown"]]:
+    """Hold a file or folder while the block runs, if nobody else does; "unknown" where there are no such locks."""
+    lock: Literal["ours", "held", "gone", "unknown"] = "ours"
+    descriptor = None
+    try:
+        try:
+            descriptor = os.open(path, os.O_RDONLY)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not os.path.samestat(os.fstat(descriptor), os.stat(path)):
+                lock = "gone"
+        except FileNotFoundError:
+            lock = "gone"
+        except BlockingIOError:
+            lock = "held"
+        except OSError:
+            lock = "unknown"
+        yield lock
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)

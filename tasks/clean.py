@@ -10,6 +10,7 @@ from model.corpus.config import CleanConfig
 from model.corpus.facts import stored_facts
 from model.corpus.filters.plots import lengths_plot, waterfall_plot
 from model.corpus.filters.report import length_rows, reason_rows, waterfall_rows
+from model.corpus.placing import FILLED
 from model.corpus.shard_runner import SerialRunner, ShardRunner
 from model.corpus.split import SPLITS
 from model.files import content_digest, files_below, sha256_file, write_bytes
@@ -69,6 +70,9 @@ def clean(
         written = cleaned.result.kept + cleaned.result.augmented
         checked["clean"] = _check("clean", config, cleaned.facts, written, docs, journal)
     result = cleaned.result
+    if moved := cleaned.tables.get(FILLED):
+        told = ", ".join(f"{row['document']} into {row['split']}" for row in moved)
+        journal.say(f"few documents, so that each split gets one: {told}")
     report = _report(config, cleaned, checked, report_folder)
     for split in SPLITS:
         digest = content_digest({name: sha256_file(out / split / name) for name in files_below(out / split)})
@@ -96,6 +100,8 @@ def _report(
     statistics = result.statistics
     words = statistics.all_words()
     dropped = result.dropped.total()
+    moved = len(cleaned.tables.get(FILLED, ()))
+    filled = f" ({moved} moved so that each split gets one)" if moved else ""
     sizes = "/".join(f"{statistics.splits[split].documents:,}" for split in SPLITS)
     waterfall = waterfall_rows(
         result.documents,
@@ -134,7 +140,7 @@ def _report(
         **{f"Expectations, {suite}": summary.table() for suite, summary in checked.items()},
     }
     return StageReport(
-        headline=f"kept {result.kept:,} of {result.documents:,} documents, train/validation/test {sizes}",
+        headline=f"kept {result.kept:,} of {result.documents:,} documents, train/validation/test {sizes}{filled}",
         metrics={
             "documents": result.documents,
             "kept": result.kept,

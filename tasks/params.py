@@ -6,14 +6,14 @@ import difflib
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel, Field, Tag, ValidationError, model_validator
 
 from model.architecture.config import ModelConfig  # noqa: F401  (part of the schema)
 from model.compression.config import QuantizeConfig
-from model.configuration import StrictConfig, fields_by_key
+from model.configuration import MisplacedBoolean, StrictConfig, fields_by_key
 from model.corpus.config import CleanConfig
 from model.corpus.datasheet.config import DatasheetConfig
 from model.corpus.sources import IngestConfig
@@ -24,6 +24,7 @@ from model.files import canonical_json, sha256_text
 from model.tokenizer.config import TokenizerConfig
 from model.training.config import PretrainConfig
 from tasks.publish_config import PublishConfig
+from tasks.yaml_read import Names, Place, read_yaml
 
 
 class Params(StrictConfig):
@@ -76,36 +77,63 @@ def read_params(path: Path) -> Params:
         ConfigError: The file is missing, is not YAML, or a value is wrong; the message names the key, the value,
             the range and unit, and for an unknown key the nearest valid one.
     """
-    return parse_params(read_params_text(path), str(path))
+    values, places = read_params_text(path)
+    return parse_params(values, str(path), places)
 
 
-def read_params_text(path: Path) -> dict[str, Any]:
-    """The raw mapping in a params file."""
+def read_params_text(path: Path) -> tuple[dict[str, Any], dict[Names, Place]]:
+    """The raw mapping in a params file, and where its values stand.
+
+    Raises:
+        ConfigError: The file is missing, is not YAML, has a key twice, or holds no sections.
+    """
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise ConfigError(f"{path}: no such file; run inside a TissLM workspace") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    except UnicodeDecodeError as error:
+        line = path.read_bytes()[: error.start].count(b"\n") + 1
+        raise ConfigError(f"{path}: line {line}: not UTF-8 text; save the file as UTF-8") from error
+    return sections_in(text, str(path))
+
+
+def sections_in(text: str, where: str) -> tuple[dict[str, Any], dict[Names, Place]]:
+    """The sections of a params text, and where its values stand; see `read_params_text`."""
+    values, places = read_yaml(text, where)
     if not isinstance(values, dict):
-        raise ConfigError(f"{path}: expected sections like `pretrain:`, got {type(values).__name__}")
-    return values
+        raise ConfigError(f"{where}: expected sections like `pretrain:`, got {type(values).__name__}")
+    return values, places
 
 
-def parse_params(values: Mapping[str, Any], where: str = "params.yaml") -> Params:
-    """Validate a mapping of sections; see `read_params` for the errors."""
+def parse_params(
+    values: Mapping[str, Any], where: str = "params.yaml", places: Mapping[Names, Place] | None = None
+) -> Params:
+    """Validate a mapping of sections; see `read_params` for the errors. `places` gives messages their lines."""
     try:
         return Params.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(f"{where}: " + "; ".join(explain(e) for e in error.errors()[:3])) from error
+        raise ConfigError(f"{where}: " + "; ".join(explain(e, places or {}) for e in error.errors()[:3])) from error
 
 
-def explain(error: Any) -> str:
-    """One line for one pydantic error: key, value, what is expected, the unit, and the nearest key."""
+def explain(error: Any, places: Mapping[Names, Place] = MappingProxyType({})) -> str:
+    """One line for one pydantic error: line, key, value, what is expected, the unit, and the nearest key."""
     if not error["loc"]:  # of sections that do not go together
         return str(error["msg"]).removeprefix("Value error, ")
     model, field, location = _find_field([str(part) for part in error["loc"]])
+    place = places.get(tuple(location))
+    line = f"line {place.line}: " if place is not None else ""
+    return line + _explained(error, model, field, location, place)
+
+
+def _explained(error: Any, model: Any, field: Any, location: list[str], place: Place | None) -> str:
     name = ".".join(location)
+    if isinstance(given := error["input"], MisplacedBoolean):
+        written = place.written if place is not None and place.written else repr(given)
+        read = "" if written == repr(given) else f"YAML reads this as {given!r}, "
+        advice = (
+            "give one, or quote it if the word is meant" if given.expected == "a number" else f"quote it: '{written}'"
+        )
+        return f"{name} = {written}: {read}expected {given.expected}; {advice}"
     if error["type"] == "extra_forbidden":
         known = list(fields_by_key(model)) if model else []
         close = difflib.get_close_matches(location[-1], known, n=1, cutoff=0.4)

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from model.errors import ConfigError
 from model.files import write_text
-from tasks.params import Params, flatten, parse_params, read_params_text
+from tasks.params import Params, flatten, parse_params, read_params_text, sections_in
 from tasks.yaml_edit import NotASectionError, flow, set_value
 
 MISSING = object()
@@ -73,7 +72,7 @@ def edit_params(
     Raises:
         ConfigError: The file, a key or a value is wrong; the file is untouched.
     """
-    before = flatten(read_params_text(path))
+    before = flatten(read_params_text(path)[0])
     text = path.read_text(encoding="utf-8")
     wanted: dict[str, Any] = {}
     if preset is not None:
@@ -100,11 +99,11 @@ def parsed(text: str, path: Path, where: str) -> dict[str, Any]:
         ConfigError: A value is wrong, or the file is written in a way that cannot be edited in place.
     """
     try:
-        sections = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: cannot be edited in place ({_first_line(error)}); edit it by hand") from error
+        sections, _ = sections_in(text, where)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: cannot be edited in place ({error}); edit it by hand") from error
     parse_params(sections, where)
-    return dict(sections)
+    return sections
 
 
 def _origin(preset: Mapping[str, Any] | None, overrides: Mapping[str, Any]) -> str:

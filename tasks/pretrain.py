@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import signal
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,22 +12,22 @@ from typing import Any
 
 import torch
 
-import model as library
 from model.architecture.decoder import Decoder, initialize
-from model.architecture.interop import SpecialIds, save_model
+from model.architecture.interop import SpecialIds
 from model.checkpoint.manager import CheckpointManager
 from model.dataset.loader import BatchLoader
 from model.dataset.mixture import epochs_beyond_cap
 from model.dataset.realised import mixture_rows, mixture_series, packing_facts
 from model.dataset.shards import TokenDataset
-from model.errors import CheckpointError, TissLMError
-from model.files import canonical_json, content_digest, folder_digest, sha256_file, sha256_text
+from model.errors import CheckpointError, ConfigError, TissLMError
+from model.files import folder_digest
 from model.randomness import torch_generator
-from model.tokenizer.tokenizer import Tokenizer, copy_tokenizer
+from model.tokenizer.tokenizer import Tokenizer
 from model.training.callbacks import Checkpointing, Logging, Validation
 from model.training.config import PretrainConfig
 from model.training.loop import Callback, TrainingRun, train
 from model.training.optimizers import build_optimizers
+from model.training.rehearsal import check_disk, check_validation_split, rehearse_end, write_model
 from model.training.starting_point import starting_shape, starting_weights
 from model.training.state import restore
 from model.training.step import resolved_dtype
@@ -36,8 +35,7 @@ from tasks.existing_model import START, ExistingModel, find_model
 from tasks.journal import Journal
 from tasks.params import Params
 from tasks.report import StageReport
-
-CODE_THAT_DECIDES = ("architecture", "checkpoint", "dataset", "training")
+from tasks.training_identity import run_identity
 
 
 def pretrain(
@@ -50,15 +48,17 @@ def pretrain(
     device: str = "cpu",
     root: Path = Path(),
     params: Params | None = None,
+    set_aside_bytes: float = 5e9,
 ) -> StageReport:
     """Train a decoder on the training split and write the best one by validation loss.
 
     A run that was killed goes on from its last checkpoint and ends with the bytes of an unbroken one. With
-    `pretrain.from` it begins with the weights of a model that exists.
+    `pretrain.from` it begins with the weights of a model that exists. What the end will need is tried before the first
+    step.
 
     Raises:
         ConfigError: The model to start from is not there, or is another network.
-        TrainingError: Too little data, or a loss that is not finite.
+        TrainingError: Too little data, a network that cannot be saved, or a loss that is not finite.
         TokenizerError: The tokens were made by another tokenizer.
         StorageError: The disk is full; earlier checkpoints stay usable.
         KeyboardInterrupt: The run was asked to stop; a checkpoint was written first.
@@ -77,12 +77,16 @@ def pretrain(
     if start is not None:
         identity["from"] = start.digest
         journal.tags({"from": start.name, "from.digest": start.digest})
-    manager = CheckpointManager(checkpoints, identity, config.keep_checkpoints, journal.say)
+    special = SpecialIds(opened.end_of_text_id, opened.end_of_text_id, opened.pad_id)
+    check_validation_split(split["validation"])
+    rehearse_end(run.model, tokenizer, out, special)
+    manager = CheckpointManager(checkpoints, identity, config.keep_checkpoints, journal.say, set_aside_bytes)
     checkpoint = manager.latest()
     if checkpoint is not None:
         restore(run, checkpoint)
         journal.resumed(run.step)
         journal.say(f"going on from step {run.step} of {config.steps}")
+    check_disk(run.model, run.optimizers, config.keep_checkpoints, checkpoints)
     journal.tags(
         {"dtype": str(dtype).removeprefix("torch."), "device": device, "parameters": str(run.model.num_params())}
     )
@@ -104,7 +108,7 @@ def pretrain(
         checkpointing.save(run)
         journal.say(f"stopped after step {run.step} of {config.steps}; the same command goes on from there")
         raise KeyboardInterrupt
-    write_best(run, manager, tokenizer, out, SpecialIds(opened.end_of_text_id, opened.end_of_text_id, opened.pad_id))
+    write_best(run, manager, tokenizer, out, special)
     return report(run, start)
 
 
@@ -142,30 +146,18 @@ def build_run(
 def build_network(config: PretrainConfig, tokenizer: Tokenizer, start: ExistingModel | None) -> Decoder:
     """The decoder before the first step."""
     if start is None:
+        cutoffs = config.model.embedding.cutoffs
+        if cutoffs and cutoffs[-1] >= tokenizer.vocab_size:  # the text may give fewer tokens than were asked for
+            raise ConfigError(
+                f"pretrain.model.embedding.cutoffs: {cutoffs[-1]} is not below the {tokenizer.vocab_size:,} tokens "
+                f"there; lower it: tisslm run --set 'pretrain.model.embedding.cutoffs=[{tokenizer.vocab_size // 2}]'"
+            )
         network = Decoder(config.model.model_copy(update={"vocab_size": tokenizer.vocab_size}))
         initialize(network, torch_generator(config.seed, "weights"))
         return network
     network = Decoder(starting_shape(START, start.folder, config.model, tokenizer))
     starting_weights(network, start.folder)
     return network
-
-
-def run_identity(config: PretrainConfig, inputs: Mapping[str, Path], dtype: torch.dtype, device: str) -> dict[str, str]:
-    """Everything that decides the weights: a checkpoint is used only by a run with the same identity."""
-    folder = Path(library.__file__).parent
-    files = [p for package in CODE_THAT_DECIDES for p in sorted((folder / package).rglob("*.py"))]
-    code = {p.relative_to(folder).as_posix(): sha256_file(p) for p in files}
-    return {
-        "params": sha256_text(canonical_json(config.model_dump(mode="json"))),
-        "code": content_digest(code),
-        **{name: folder_digest(path) for name, path in inputs.items()},
-        "threads": str(torch.get_num_threads()),
-        "dtype": str(dtype),
-        "device": device if device == "cpu" else torch.cuda.get_device_name(),
-        "torch": torch.__version__,
-        "cpu": torch.backends.cpu.get_cpu_capability(),
-        "python": f"{sys.version_info.major}.{sys.version_info.minor}",
-    }
 
 
 @contextmanager
@@ -193,8 +185,7 @@ def write_best(run: TrainingRun, manager: CheckpointManager, tokenizer: Path, ou
     if best is None:
         raise CheckpointError(f"{manager.folder}/best: missing or damaged; run `tisslm run --from pretrain --force`")
     run.model.load_state_dict(best.load("model"), strict=not run.model.config.tie_embeddings)
-    save_model(run.model, out, special)
-    copy_tokenizer(tokenizer, out)
+    write_model(run.model, tokenizer, out, special)
 
 
 def report(run: TrainingRun, start: ExistingModel | None = None) -> StageReport:
@@ -208,7 +199,7 @@ def report(run: TrainingRun, start: ExistingModel | None = None) -> StageReport:
     speeds = sorted(row["tokens_per_second"] for row in trained)
     speed = speeds[len(speeds) // 2]
     parameters = run.model.num_params()
-    perplexity = math.exp(run.best_validation_loss)
+    perplexity = math.exp(min(run.best_validation_loss, 700))
     mixed = len(run.loader.dataset.groups) > 1
     by_group: dict[str, float] = next(
         (row["validation_losses"] for row in reversed(run.history) if "validation_losses" in row), {}

@@ -49,6 +49,12 @@ class Settings(BaseSettings):
     pii_key: SecretStr = Field(
         SecretStr(""), description="secret behind hashed personal data (clean.pii with action hash); never recorded"
     )
+    set_aside_gb: float = Field(
+        5.0,
+        ge=0,
+        le=1e6,
+        description="most GB of checkpoints of other runs in data/checkpoints-set-aside; the oldest go first",
+    )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where tensors live")
     log_level: Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least level shown")
     log_format: Literal["text", "json"] = Field("text", description="form of log lines on standard error")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,12 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedSeq
 
 from model.corpus.config import compared_paths
-from model.corpus.sources import local_paths
-from model.errors import ConfigError
+from model.corpus.local_files import local_files
+from model.corpus.package_files import package_files
+from model.corpus.readers.source_file import SourceFile
+from model.corpus.set_aside import SetAside
+from model.corpus.sources import PackageSource, PathSource, local_paths
+from model.errors import ConfigError, CorpusError
 from model.files import write_text
 from tasks.existing_model import local_model
 from tasks.params import Params
@@ -56,6 +61,28 @@ def sync_source_dependencies(root: Path, params: Params) -> list[str]:
         round_trip_yaml().dump(document, buffer)
         write_text(path, buffer.getvalue())
     return told
+
+
+def check_new_sources(root: Path, params: Params) -> None:
+    """See that sources which DVC does not watch yet have files, before anything is edited for them.
+
+    Raises:
+        CorpusError: One does not exist, or has no file that its glob means.
+    """
+    stages = round_trip_yaml().load((root / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    watched = set(stages.get("ingest", {}).get("deps") or ())
+    for source in params.ingest.sources:
+        if isinstance(source, PathSource) and _written(source.path) not in watched:
+            files: Iterator[SourceFile | SetAside] = local_files(source, root)
+        elif isinstance(source, PackageSource):
+            files = package_files(source)
+        else:
+            continue
+        if not any(isinstance(file, SourceFile) for file in files):
+            raise CorpusError(
+                f"ingest.sources: {source.name}: no file matches {source.glob!r}; put texts there, or give another "
+                "`glob:` or `path:`"
+            )
 
 
 def _refuse_circle(key: str, name: str, stages: Any) -> None:

@@ -9,7 +9,7 @@ function itself knows none of this: it takes a frozen config and paths and runs 
 Arguments are filled by name: `config` (the stage's section), the last name of every input folder (`raw`, `tokens`),
 `out` (the folder to fill), the last name of every kept folder (`checkpoints`), `journal`, and, where the function
 asks for them, `report_folder`, `reports` (the folder of all reports), `device`, `workers`, `runner` (who works on
-shards), `pii_key`, `root` (the workspace), `params` (all sections).
+shards), `pii_key`, `set_aside_bytes`, `root` (the workspace), `params` (all sections).
 """
 
 from __future__ import annotations
@@ -80,6 +80,7 @@ def _call(stage: Stage, root: Path, params: Params, settings: Settings, journal:
             "workers": settings.workers,
             "runner": shard_runner(settings.workers, settings),
             "pii_key": settings.pii_key.get_secret_value().encode() or None,
+            "set_aside_bytes": settings.set_aside_gb * 1e9,
             "params": params,
             "root": root,
             **{key: root / path for key, path in (stage.inputs | stage.kept).items()},

@@ -19,6 +19,7 @@ from tasks.params import Params
 from tasks.report import StageReport
 
 SPLITS = ("train", "validation", "test")
+SMALLER_BY_NATURE = {"char", "byte"}
 MEASURED_CHARACTERS = 4_000_000
 """Text of each split behind the report's figures; more would not change them visibly."""
 
@@ -36,7 +37,7 @@ def tokenizer(
     Raises:
         ConfigError: The model to take it from is not there.
         CorpusError: The training split is empty.
-        TokenizerError: The text cannot fill the vocabulary, or the model's tokenizer is not one of bytes.
+        TokenizerError: The model's tokenizer is not one of bytes.
     """
     train = clean / "train"
     n_documents = count_documents(train)
@@ -59,14 +60,21 @@ def tokenizer(
         trained = Tokenizer.open(out)
         origin = {"from": source.name, "from_digest": source.digest, "bytes_without_token": trained.missing_bytes}
         journal.tags({"from": source.name, "from.digest": source.digest})
+    asked = config.vocab_size if config.from_model is None and config.kind not in SMALLER_BY_NATURE else 0
+    smaller = trained.vocab_size < asked
+    if smaller:
+        journal.say(
+            f"the text gives {trained.vocab_size:,} tokens, tokenizer.vocab_size allows {asked:,} (a pair counts from "
+            f"{config.min_frequency} times on); more text gives more, or: tisslm run --set tokenizer.min_frequency=1"
+        )
     measured = {split: measure(trained, read_texts(clean / split), MEASURED_CHARACTERS) for split in SPLITS}
     digest = content_digest({path.name: sha256_file(path) for path in document_files(train)})
     journal.dataset("clean/train", train, digest, "training", {"documents": n_documents})
     shown = measured["validation"]
     return StageReport(
         headline=(
-            f"{trained.vocab_size:,} tokens, {shown.bytes_per_token:.2f} bytes/token, "
-            f"{shown.fertility:.2f} tokens/word on validation text"
+            f"{trained.vocab_size:,} tokens{f' (at most {asked:,})' if smaller else ''}, "
+            f"{shown.bytes_per_token:.2f} bytes/token, {shown.fertility:.2f} tokens/word on validation text"
         ),
         metrics={"vocab_size": trained.vocab_size, **_figures(measured)},
         series={"token_lengths": length_rows(trained, shown.uses), "ranks": rank_rows(shown.uses)},
@@ -76,6 +84,7 @@ def tokenizer(
         },
         facts={
             **origin,
+            **({"vocab_size_asked": asked} if asked else {}),
             "engine": trained.engine.name,
             "digest": trained.digest,
             "special_tokens": trained.special_tokens,

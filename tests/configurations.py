@@ -54,7 +54,7 @@ def configurations(draw: Any) -> ModelConfig:
         "attention": {"pattern": span, "share_layers": pick([1, 1, 2]),
                       "window": 3 if set(span) & set("SDK") else None, "block": 4, "block_summary": 1,
                       "sinks": 2, "bias": pick(["none", "qkv", "all"]), "gate": pick(["none", "head", "feature"]),
-                      "softcap": pick([None, 2.0]), "scale": pick([None, 0.4])},
+                      "softcap": pick([None, 2.0]), "scale": pick([None, 0.4, 2.0, 1e-3])},
         "recurrent": {"convolution": pick([2, 4]), "state": 3, "bias": draw(st.booleans()),
                       "step_rank": pick([None, 2]), "convolution_bias": draw(st.booleans())},
         "feedforward": {"kind": pick(KINDS), "bias": draw(st.booleans()), "sparsity_loss": pick([0.0, 0.0, 0.1])},

@@ -19,6 +19,7 @@ from model.architecture.config.sizes import (
     forward_flops_per_token,
     kv_heads,
     layers,
+    num_params,
 )
 
 BYTES = {"fp32": 4, "bf16": 2, "int8": 1}
@@ -62,7 +63,7 @@ def describe(
     Raises:
         ConfigError: `vocab_size` is not known.
     """
-    n = config.num_params()
+    n = num_params(config)
     context = config.context_length
     figures = {
         "parameters": n,

@@ -2,6 +2,7 @@
 
     FOLDER/step-00000120/{model.safetensors, optimizer.safetensors, state.json, MANIFEST.json}
     FOLDER/best/                                               (the same files)
+    FOLDER-set-aside/0001-IDENTITY/                            (those of other runs, see `set_aside.py`)
 
 A checkpoint is written into a temporary sibling folder, every file synced, the manifest last, then renamed into place
 and the folder synced; older ones go only after that. Reading starts from the sha256 of every file: no checkpoint
@@ -23,6 +24,7 @@ from typing import Any
 
 from torch import Tensor
 
+from model.checkpoint.set_aside import SetAside
 from model.checkpoint.tensors import pack, unpack
 from model.errors import CheckpointError, ConfigError, IntegrityError
 from model.files import (
@@ -31,7 +33,6 @@ from model.files import (
     read_json,
     remove_litter,
     storage_errors,
-    sync_folder,
     verify_manifest,
 )
 
@@ -40,6 +41,7 @@ logger = logging.getLogger(__name__)
 STEP_FOLDER = re.compile(r"step-(\d{8,})")
 TENSORS_NAME = re.compile(r"[a-z][a-z0-9_]*")
 STATE = "state.json"
+BEST = "best"
 SHOWN_KEYS, SHOWN_CHARACTERS = 3, 16
 
 
@@ -76,9 +78,11 @@ class CheckpointManager:
     Args:
         folder: Made when missing; litter of killed writes in it is removed.
         identity: What the run is (digests of params and inputs, code version, threads, library versions). A checkpoint
-            of another identity is never used.
+            of another identity is never used, and never deleted without a word.
         keep_last: Generations kept, 2 or more, so that a damaged one has one before it.
         say: Takes one line for people; by default a warning in the log.
+        aside_bytes: Most bytes of other runs' checkpoints that are kept in `FOLDER-set-aside`; the oldest go first,
+            and the newest stay in any case.
 
     Raises:
         ConfigError: `keep_last` is below 2.
@@ -90,10 +94,12 @@ class CheckpointManager:
         identity: Mapping[str, str],
         keep_last: int = 2,
         say: Callable[[str], None] = logger.warning,
+        aside_bytes: float = 5e9,
     ) -> None:
         if keep_last < 2:
             raise ConfigError(f"keep_last = {keep_last}: expected 2 or more generations, one may be damaged")
         self.folder, self.identity, self.keep_last, self.say = folder, dict(identity), keep_last, say
+        self.aside_bytes, self._aside = aside_bytes, SetAside(folder.with_name(f"{folder.name}-set-aside"))
         folder.mkdir(parents=True, exist_ok=True)
         remove_litter(folder)
 
@@ -127,43 +133,58 @@ class CheckpointManager:
             CheckpointError: As `save`.
             StorageError: As `save`.
         """
-        final = self.folder / "best"
+        final = self.folder / BEST
         self._write(final, tensors, {**state, "step": step, "metric": metric})
         return final
 
     def latest(self) -> Checkpoint | None:
         """The newest whole checkpoint of this run, or None.
 
-        A damaged one is reported in one line and the one before it is used. When the newest whole one belongs to
-        another run, one line says how they differ, and all are removed.
+        A damaged one is reported in one line and the one before it is used. Checkpoints of another run are set aside,
+        and one line says how it differs and where they are; if this run's own had been set aside, they come back.
         """
-        steps = self._steps()
-        for step in steps:
-            checkpoint = self._read(self.folder / f"step-{step:08d}")
-            if checkpoint is None:
-                continue
-            difference = self._difference(checkpoint)
-            if difference:
-                self.say(f"{self.folder}: checkpoints of another run ({difference}) removed; starting from step 0")
-                self._remove_all()
-                return None
-            return checkpoint
-        if steps:
+        found = self._newest_whole()
+        if found is not None and not self._difference(found):
+            return found
+        if found is not None:
+            self._set_aside(found)
+        else:
+            self.best()  # one of another run is set aside, not written over
+        if self._aside.take_back(self.folder, self.identity):
+            self.say(f"{self.folder}: checkpoints of this run had been set aside; they are back")
+            found = self._newest_whole()
+            return None if found is None or self._difference(found) else found
+        if found is None and (steps := self._steps()):
             self.say(f"{self.folder}: none of {len(steps)} checkpoints is whole; starting from step 0")
         return None
 
     def best(self) -> Checkpoint | None:
         """The best model so far, or None when there is none, it is damaged, or of another run (a line says which)."""
-        folder = self.folder / "best"
+        folder = self.folder / BEST
         checkpoint = self._read(folder) if folder.exists() else None
         if checkpoint is None:
             return None
-        difference = self._difference(checkpoint)
-        if difference:
-            self.say(f"{folder}: best model of another run ({difference}) removed")
-            self._discard(folder)
+        if self._difference(checkpoint):
+            self._set_aside(checkpoint)
             return None
         return checkpoint
+
+    def _newest_whole(self) -> Checkpoint | None:
+        whole = (self._read(self.folder / f"step-{step:08d}") for step in self._steps())
+        return next((checkpoint for checkpoint in whole if checkpoint is not None), None)
+
+    def _set_aside(self, example: Checkpoint) -> None:
+        """Put everything here away, because `example` is of another run."""
+        place = self._aside.put(self.folder, example.state.get("identity", {}))
+        self.say(
+            f"{self.folder}: checkpoints of another run ({self._difference(example)}) set aside in {place}; a run like "
+            f"theirs takes them back by itself; delete that folder if you do not need them; starting from step 0"
+        )
+        for gone in self._aside.keep_within(self.aside_bytes):
+            self.say(
+                f"{gone}: removed, the oldest checkpoints set aside: all of them had more than "
+                f"{self.aside_bytes / 1e9:g} GB (TISSLM_SET_ASIDE_GB)"
+            )
 
     def _write(self, final: Path, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]) -> None:
         contents: dict[str, bytes] = {}
@@ -207,13 +228,6 @@ class CheckpointManager:
         gone = folder.with_name(f"{TEMPORARY_MARK}gone-{folder.name}-{uuid.uuid4().hex[:8]}")
         os.rename(folder, gone)
         shutil.rmtree(gone, ignore_errors=True)
-
-    def _remove_all(self) -> None:
-        for step in self._steps():
-            self._discard(self.folder / f"step-{step:08d}")
-        if (self.folder / "best").exists():
-            self._discard(self.folder / "best")
-        sync_folder(self.folder)
 
 
 def _state_bytes(state: Mapping[str, Any]) -> bytes:

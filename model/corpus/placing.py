@@ -16,7 +16,7 @@ from model.corpus.judged_documents import JudgedDocuments
 from model.corpus.judging import SHINGLES, SIGNATURES
 from model.corpus.near_duplicates.config import NearDuplicatesConfig
 from model.corpus.overlaps import in_reference, shared_runs
-from model.corpus.split import SPLITS, Splitter
+from model.corpus.split import SPLITS, Splitter, fill_splits
 from model.corpus.split_by_time import find_boundaries
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ REASON_OF_CODE = {
     IN_REFERENCE: "in_reference",
     CONTAMINATED: "contaminated",
 }
+FILLED = "Moved into a split that would be empty"
 SHOWN_CLUSTERS = 20
 SHOWN_MEMBERS = 5
 Progress = Callable[[int, int, str], None]
@@ -251,8 +252,26 @@ def _split(
             codes[i] = SPLITS.index("train")
         else:
             codes[i] = SPLITS.index(splitter.split(name, created))
+    if boundaries is None and splitter.empty():
+        tables[FILLED] = _fill(
+            config, splitter, codes, [key for key in keys() if int(clusters[key[0]]) not in too_large]
+        )
     if is_kept.any():
-        splitter.check()
+        splitter.check(int(judged.lengths()[is_kept].max()))
+
+
+def _fill(
+    config: CleanConfig, splitter: Splitter, codes: npt.NDArray[np.uint8], keys: Sequence[tuple[int, str, str]]
+) -> list[dict[str, Any]]:
+    """Move documents into splits that stayed empty, and tell which."""
+    trains = splitter.documents["train"] > sum(SPLITS[codes[i]] == "train" for i, *_ in keys)
+    moved = fill_splits({name for _, name, _ in keys}, config, train_is_filled=trains)
+    for i, name, _ in keys:
+        if name in moved:
+            splitter.documents[SPLITS[codes[i]]] -= 1
+            splitter.documents[moved[name]] += 1
+            codes[i] = SPLITS.index(moved[name])
+    return [{"split": split, "document": name} for name, split in moved.items()]
 
 
 def _shared_keys(

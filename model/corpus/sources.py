@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 
 from model.configuration import StrictConfig, unit
 from model.corpus.synthetic.config import SyntheticSource
@@ -173,10 +173,24 @@ DEFAULT_SOURCE = PackageSource(
 )
 
 
+def written_out(sources: Any) -> Any:
+    """Sources as a list of mappings: a bare path or address means `path:` or `url:`, one alone a list of one."""
+    if isinstance(sources, str | dict):
+        sources = [sources]
+    if not isinstance(sources, list | tuple):
+        return sources
+    return [{"url" if "://" in s else "path": s} if isinstance(s, str) else s for s in sources]
+
+
+Sources = Annotated[
+    tuple[Source, ...], BeforeValidator(written_out, json_schema_input_type=str | Source | tuple[str | Source, ...])
+]
+
+
 class IngestConfig(StrictConfig):
     """Which texts are read, and how long files become documents."""
 
-    sources: tuple[Source, ...] = Field((DEFAULT_SOURCE,), description="where the texts come from, read in this order")
+    sources: Sources = Field((DEFAULT_SOURCE,), description="where the texts come from, read in this order")
     max_document_characters: int = Field(
         2_000_000,
         ge=100,
@@ -202,7 +216,7 @@ class IngestConfig(StrictConfig):
     @classmethod
     def _names_differ(cls, sources: tuple[Source, ...]) -> tuple[Source, ...]:
         if not sources:
-            raise ValueError("expected at least one source, like [{path: my-texts/}]")
+            raise ValueError("expected at least one source, like my-texts/ or [{path: my-texts/}]")
         names = [source.name for source in sources]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:

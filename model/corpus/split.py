@@ -1,12 +1,14 @@
 """Train, validation and test: by a stable hash of each document's id, or by its date (`split_by_time.py`).
 
-By hash neither order nor neighbours matter: adding or removing documents moves no other document to another split.
+By hash neither order nor neighbours matter: adding or removing documents moves no other document to another split. Only
+where so few are left that a split would stay empty, single documents move into it.
 Documents of one cluster of near-duplicates are given one key, so a cluster never lies on two sides.
 """
 
 from __future__ import annotations
 
-import math
+from collections import Counter
+from collections.abc import Iterable
 
 from model.corpus.config import CleanConfig
 from model.corpus.selection import stable_hash
@@ -14,7 +16,7 @@ from model.corpus.split_by_time import Boundaries
 from model.errors import CorpusError
 
 SPLITS = ("train", "validation", "test")
-LARGEST_FRACTION = 0.45
+LEAST_CUT, MOST_PARTS = 100, 8
 
 
 def split_position(name: str, seed: int) -> float:
@@ -30,7 +32,7 @@ def split_of(position: float, test_fraction: float, validation_fraction: float) 
 
 
 class Splitter:
-    """Assigns documents to splits and can say, if one stays empty, which setting would fill it.
+    """Assigns documents to splits and can say, if one stays empty, what would fill it.
 
     Args:
         config: Fractions and seed.
@@ -40,7 +42,6 @@ class Splitter:
     def __init__(self, config: CleanConfig, boundaries: Boundaries | None = None) -> None:
         self._config = config
         self._boundaries = boundaries
-        self._smallest = dict.fromkeys(SPLITS, math.inf)
         self.documents = dict.fromkeys(SPLITS, 0)
 
     def split(self, name: str, created: str = "") -> str:
@@ -58,36 +59,64 @@ class Splitter:
         position = split_position(name, config.split_seed)
         split = split_of(position, config.test_fraction, config.validation_fraction)
         self.documents[split] += 1
-        self._smallest[split] = min(self._smallest[split], position)
         return split
 
-    def check(self) -> None:
+    def empty(self) -> list[str]:
+        """The splits that no document fell into."""
+        return [split for split in SPLITS if not self.documents[split]]
+
+    def check(self, longest: int = 0) -> None:
         """Make sure that every split has a document.
 
-        Raises:
-            CorpusError: One has none; the message names the smallest fraction that would give it one.
-        """
-        total = sum(self.documents.values())
-        for split in ("test", "validation", "train"):
-            if not self.documents[split]:
-                raise CorpusError(
-                    f"clean: the {split} split is empty, expected at least one of {total:,} documents; "
-                    f"{self._advice(split)}ingest.max_document_characters splits long files into several documents "
-                    "(e.g. one big file), or add more files"
-                )
+        Args:
+            longest: Characters of the longest document, for the advice.
 
-    def _advice(self, split: str) -> str:
-        config, smallest = self._config, self._smallest
+        Raises:
+            CorpusError: One has none; the message says what gives it one.
+        """
+        if not self.empty():
+            return
+        total = sum(self.documents.values())
         if self._boundaries is not None:
-            return "set clean.split: hash, or give documents other dates; "
-        if split == "train":
-            return "lower clean.test_fraction and clean.validation_fraction; "
-        if split == "test":
-            needed = min(smallest["validation"], smallest["train"])
+            advice = "give documents other dates, or split by hash: tisslm run --set clean.split=hash"
+        elif longest >= LEAST_CUT * MOST_PARTS:
+            advice = (
+                "add texts, or let long ones become several documents: tisslm run --set "
+                f"ingest.max_document_characters={longest // MOST_PARTS}"
+            )
         else:
-            needed = smallest["train"] - config.test_fraction
-        fraction = (math.floor(needed * 1e4) + 1) / 1e4 if math.isfinite(needed) else math.inf
-        present = config.test_fraction if split == "test" else config.validation_fraction
-        if fraction > LARGEST_FRACTION or sum(self.documents.values()) < len(SPLITS):
-            return ""
-        return f"the smallest clean.{split}_fraction that puts one in is {fraction:g}, got {present:g}; "
+            advice = "add texts"
+        raise CorpusError(
+            f"clean: the {self.empty()[-1]} split is empty: {total:,} different documents are left, expected at least "
+            f"{len(SPLITS)}, one each for training, validation and test; {advice}"
+        )
+
+
+def fill_splits(names: Iterable[str], config: CleanConfig, train_is_filled: bool = False) -> dict[str, str]:
+    """Where some of few documents go so that each split gets one: the new splits of those that move.
+
+    Only where the hash leaves a split empty; the one whose hash is nearest to the empty split moves, from a split that
+    keeps another.
+
+    Args:
+        names: The ids (of clusters: of the first document).
+        config: Fractions and seed.
+        train_is_filled: Documents that are not named train.
+    """
+    positions = {name: split_position(name, config.split_seed) for name in names}
+    ordered = sorted(positions, key=lambda name: (positions[name], name))
+    fractions = config.test_fraction, config.validation_fraction
+    splits = {name: split_of(positions[name], *fractions) for name in ordered}
+    before = dict(splits)
+    for split in ("test", "validation", "train"):
+        sizes = Counter(splits.values())
+        if sizes[split] or (split == "train" and train_is_filled):
+            continue
+        spare = {
+            other for other in SPLITS if sizes[other] > 1 or (other == "train" and train_is_filled and sizes[other])
+        }
+        above = [name for name in ordered if splits[name] in spare and SPLITS.index(splits[name]) < SPLITS.index(split)]
+        below = [name for name in ordered if splits[name] in spare and name not in above]
+        if chosen := (above[:1] or below[-1:]):
+            splits[chosen[0]] = split
+    return {name: split for name, split in splits.items() if split != before[name]}

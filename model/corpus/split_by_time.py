@@ -115,13 +115,13 @@ def find_boundaries(
         raise CorpusError(
             f"clean: {dates.undated:,} of {total:,} documents have no ISO date, the first: "
             f"{', '.join(dates.examples)}; expected one in `created` for clean.split: time; give dates to the source, "
-            "set clean.undated: train to train on them, or clean.split: hash"
+            "train on them (tisslm run --set clean.undated=train), or split by hash (tisslm run --set clean.split=hash)"
         )
     newest_first = sorted(dates.moments, reverse=True)
     if len(newest_first) < 3 and not (dates.undated and len(newest_first) == 2):
         raise CorpusError(
             f"clean: the documents have {len(newest_first)} different dates, expected at least 3 for clean.split: time "
-            "(one for each split); use clean.split: hash"
+            "(one for each split); split by hash: tisslm run --set clean.split=hash"
         )
     test_from, rest = _reach(newest_first, dates.moments, test_fraction * total, keep=1 if dates.undated else 2)
     validation_from, _ = _reach(rest, dates.moments, validation_fraction * total, keep=0 if dates.undated else 1)

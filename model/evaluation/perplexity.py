@@ -48,7 +48,7 @@ class Score:
     @property
     def perplexity(self) -> float:
         """exp(nats per token): depends on the tokenizer, compare only between models that share one."""
-        return math.exp(self.nats / self.n_tokens)
+        return math.exp(min(self.nats / self.n_tokens, 700))
 
 
 @dataclass(frozen=True)

@@ -18,19 +18,19 @@ KINDS: dict[Kind, Callable[[Iterable[str], TokenizerConfig], Any]] = {
     "char": characters.train_characters,
     "byte": characters.train_bytes,
 }
-SMALLER_IS_FINE = ("char", "byte")
 
 
 def train_tokenizer(texts: Iterable[str], config: TokenizerConfig) -> Tokenizer:
     """Learn a vocabulary from texts, read once; memory grows with the number of different words only.
+
+    `config.vocab_size` is the most; a text with fewer different pairs gives a smaller vocabulary.
 
     The four control tokens have the first ids, the 256 bytes the next, learned tokens follow. The result depends on
     the texts and the config alone, not on threads (counts are exact and ties have an order). With no normalization any
     text comes back unchanged, whatever the kind.
 
     Raises:
-        TokenizerError: The texts cannot fill `config.vocab_size`; the message says the largest size reached. Or a text
-            holds half of a surrogate pair, or a regular expression of the rules is wrong.
+        TokenizerError: A text holds half of a surrogate pair, or a regular expression of the rules is wrong.
     """
     try:
         trained = KINDS[config.kind](_limited(texts, config.max_training_characters), config)
@@ -40,13 +40,6 @@ def train_tokenizer(texts: Iterable[str], config: TokenizerConfig) -> Tokenizer:
             "half of a surrogate pair, expected Unicode characters; clean the text first"
         ) from error
     trained.add_special_tokens(list(SPECIAL_TOKENS))
-    reached = trained.get_vocab_size(with_added_tokens=True)
-    if reached < config.vocab_size and config.kind not in SMALLER_IS_FINE:
-        raise TokenizerError(
-            f"tokenizer.vocab_size = {config.vocab_size}: the training text fills only {reached} tokens "
-            f"(pairs seen at least tokenizer.min_frequency = {config.min_frequency} times); "
-            f"set tokenizer.vocab_size to {reached} or less, or add text"
-        )
     return Tokenizer(trained.to_str(pretty=True), inner=trained)
 
 

@@ -145,6 +145,11 @@ class Validation:
             sizes[group.key(by)] = sizes.get(group.key(by), 0) + group.tokens
         tokens = max(config.model.context_length, config.validation_tokens // len(sizes))
         found = validation_losses_by(run.model, self.dataset, by, max_tokens=tokens, **options)  # type: ignore[arg-type]
+        if not found:
+            raise TrainingError(
+                f"validation split: no {by} has 2 tokens or more; add texts, or tisslm run --set "
+                "pretrain.data.validation_by=none"
+            )
         total = sum(sizes[name] for name in found)
         return sum(loss * sizes[name] for name, loss in found.items()) / max(1, total), found
 

@@ -133,6 +133,26 @@ def test_status_says_what_would_run_and_why(toy: ToyPipeline) -> None:
     assert rows["pretrain"]["would"] == "run if its inputs come out different"
 
 
+@pytest.mark.parametrize("words", [["status"], ["run"], ["params", "check"], ["params", "show"], ["params", "diff"]])
+@pytest.mark.parametrize(
+    ("slip", "message"),
+    [
+        ("pretrain:\n  steps: 3\n", "params.yaml: line {line}: pretrain stands there a second time"),
+        ("publish:\n\tname: x\n", "column 1: not valid YAML"),
+    ],
+)
+def test_a_slip_in_params_yaml_has_its_line_in_every_command(
+    toy: ToyPipeline, words: list[str], slip: str, message: str
+) -> None:
+    path = toy.root / "params.yaml"
+    before = path.read_text()
+    path.write_text(before + slip)
+    done = tisslm(toy.root, *words)
+    assert done.returncode == 2
+    assert message.format(line=before.count("\n") + 1) in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_a_changed_byte_under_data_is_found_and_named(toy: ToyPipeline) -> None:
     folder = toy.root / "data" / "tokens"
     folder.mkdir(parents=True)

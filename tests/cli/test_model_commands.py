@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 import cli.model
 from model.architecture.config import ModelConfig
+from model.architecture.config.sizes import num_params
 from model.architecture.decoder import Decoder, initialize
 from model.architecture.interop import load_model, save_model
 from model.errors import TissLMError
@@ -39,14 +40,14 @@ def folder(tmp_path: Path) -> Path:
 def test_describe_shows_the_figure_the_layers_and_what_fits(app: typer.Typer, folder: Path) -> None:
     done = CliRunner().invoke(app, ["model", "describe", str(folder), "--memory-gb", "0.00001"])
     assert done.exit_code == 0, done.output
-    for part in ("full attention, 2 heads of 8 on 1", "does it fit 0.0 GB?", f"{SMALL.num_params():,}", "no"):
+    for part in ("full attention, 2 heads of 8 on 1", "does it fit 0.0 GB?", f"{num_params(SMALL):,}", "no"):
         assert part in done.output
 
 
 def test_describe_as_json_has_exact_figures(app: typer.Typer, folder: Path) -> None:
     done = CliRunner().invoke(app, ["model", "describe", str(folder / "config.json"), "--json"])
     told = json.loads(done.output)
-    assert told["figures"]["parameters"] == SMALL.num_params()
+    assert told["figures"]["parameters"] == num_params(SMALL)
     assert all(need["fits"] for need in told["needs"])
 
 

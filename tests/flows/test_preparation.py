@@ -13,7 +13,10 @@ from flows.preparation import apply_parameters
 from model.architecture.config import ModelConfig
 from model.architecture.decoder import Decoder, initialize
 from model.architecture.interop import save_model
-from model.errors import ConfigError
+from model.corpus.sources import PathSource, UrlSource
+from model.errors import ConfigError, TissLMError
+from tasks.params import read_params
+from tasks.params_edit import parse_assignments
 
 pytestmark = pytest.mark.feature("PIPE-07", "ARCH-11")
 
@@ -47,3 +50,36 @@ def test_a_start_that_fits_is_taken_and_watched(workspace: Path) -> None:
     apply_parameters(workspace, None, overrides, said.append)
     assert any(line.startswith("params.yaml: pretrain.from") for line in said)
     assert "- start" in (workspace / "dvc.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("sources", "message"),
+    [
+        ("nowhere/", "nowhere/: no such file or folder"),
+        (["texts/", "nowhere/"], "nowhere/: no such file or folder"),
+        ([{"path": "texts/", "glob": "*.md"}], "no file matches"),
+        ([{"package": "no_such_package"}], "no_such_package"),
+        ([], "expected at least one source, like my-texts/"),
+    ],
+)
+def test_sources_without_texts_are_refused_before_any_file_is_edited(
+    workspace: Path, sources: object, message: str
+) -> None:
+    (workspace / "texts").mkdir()
+    (workspace / "texts" / "a.txt").write_text("text")
+    before = [(workspace / name).read_bytes() for name in ("params.yaml", "dvc.yaml")]
+    with pytest.raises(TissLMError, match=message):
+        apply_parameters(workspace, None, {"ingest.sources": sources}, lambda line: None)
+    assert [(workspace / name).read_bytes() for name in ("params.yaml", "dvc.yaml")] == before
+
+
+@pytest.mark.parametrize("written", ["texts/", "[texts/, https://host.example/a.txt]", "{path: texts/}"])
+def test_a_bare_path_or_address_is_a_source(workspace: Path, written: str) -> None:
+    (workspace / "texts").mkdir()
+    (workspace / "texts" / "a.txt").write_text("text")
+    apply_parameters(workspace, None, parse_assignments([f"ingest.sources={written}"]), lambda line: None)
+    first, *rest = read_params(workspace / "params.yaml").ingest.sources
+    assert isinstance(first, PathSource)
+    assert first.path == "texts/"
+    assert [type(source) for source in rest] == [UrlSource] * ("https" in written)
+    assert "- texts" in (workspace / "dvc.yaml").read_text()

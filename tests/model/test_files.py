@@ -121,6 +121,62 @@ def test_litter_of_a_killed_run_is_removed_and_nothing_else(tmp_path: Path) -> N
     assert [p.name for p in tmp_path.iterdir()] == ["kept"]
 
 
+WRITER = """
+import sys
+from pathlib import Path
+from model.files import finished_folder
+with finished_folder(Path(sys.argv[1])) as folder:
+    (folder / "a").write_text(sys.argv[2])
+    print("begun", flush=True)
+    sys.stdin.readline()
+"""
+
+
+def writer(target: Path, text: str) -> subprocess.Popen[str]:
+    words = [sys.executable, "-c", WRITER, str(target), text]
+    process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "begun\n"
+    return process
+
+
+def test_two_live_writers_of_one_folder_leave_each_other_alone_and_both_finish(tmp_path: Path) -> None:
+    first, second = writer(tmp_path / "out", "first"), writer(tmp_path / "out", "second")
+    remove_litter(tmp_path)  # as a third process does at its start
+    for process, text in ((second, "second"), (first, "first")):
+        process.communicate("go on\n", timeout=60)
+        assert process.returncode == 0
+        verify_manifest(tmp_path / "out")
+        assert (tmp_path / "out" / "a").read_text() == text
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_what_a_killed_writer_left_goes_at_the_next_start_beside_a_live_one(tmp_path: Path) -> None:
+    dead, live = writer(tmp_path / "out", "dead"), writer(tmp_path / "out", "live")
+    dead.kill()
+    dead.wait(timeout=60)
+    assert len(remove_litter(tmp_path)) == 1
+    live.communicate("go on\n", timeout=60)
+    assert (tmp_path / "out" / "a").read_text() == "live"
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_writers_of_one_folder_at_full_speed_always_leave_a_whole_one(tmp_path: Path) -> None:
+    code = """
+import sys
+from pathlib import Path
+from model.files import finished_folder, write_text
+for number in range(40):
+    with finished_folder(Path(sys.argv[1])) as folder:
+        write_text(folder / "a", f"{sys.argv[2]} {number}")
+"""
+    words = [sys.executable, "-c", code, str(tmp_path / "out")]
+    processes = [subprocess.Popen([*words, name]) for name in "ab"]
+    assert [process.wait(timeout=120) for process in processes] == [0, 0]
+    verify_manifest(tmp_path / "out")
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
 def test_sha256_is_the_published_one(tmp_path: Path) -> None:
     path = tmp_path / "abc"
     path.write_bytes(b"abc")  # FIPS 180-2, appendix B.1

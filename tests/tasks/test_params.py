@@ -75,7 +75,7 @@ def test_values_are_taken_exactly_when_they_are_in_range(steps: int, rate: float
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"pretrain: [", "not valid YAML"), (b"- a\n", "expected sections"), (b"\xff\xfe\xff", "not valid YAML")],
+    [(b"pretrain: [", "not valid YAML"), (b"- a\n", "expected sections"), (b"\xff\xfe\xff", "line 1: not UTF-8 text")],
 )
 def test_a_broken_file_is_one_line(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "params.yaml"

@@ -254,9 +254,3 @@ class ModelConfig(StrictConfig):
     def is_routed(self, layer: int) -> bool:
         """Whether only some tokens go through a layer."""
         return patterns.of_layer(self.depth.pattern, layer, patterns.DEPTHS) == "routed"
-
-    def num_params(self) -> int:
-        """Trainable numbers, known before anything is built (needs `vocab_size`)."""
-        from model.architecture.config.sizes import num_params
-
-        return num_params(self)

@@ -33,8 +33,8 @@ def family_of(config: ModelConfig) -> ModuleType:
     wanted = essential(config)
     for family in PUBLISHED.values():
         try:
-            again = family.from_published(family.to_published(config), "config.json")
-        except ConfigError:
+            again = _read(family, family.to_published(config), "config.json")
+        except (ConfigError, ArithmeticError):  # it has no place for one of the values
             continue
         if essential(again) == wanted:
             return family
@@ -122,8 +122,12 @@ def from_hugging_face(published: Mapping[str, Any], where: str = "config.json") 
             f"{where}: quantization_config: packed weights are not read; import the model that they were made from, or "
             "its GGUF file"
         )
+    return _read(FAMILIES[kind], published, where)
+
+
+def _read(family: ModuleType, published: Mapping[str, Any], where: str) -> ModelConfig:
     try:
-        config: ModelConfig = FAMILIES[kind].from_published(published, where)
+        config: ModelConfig = family.from_published(published, where)
     except (TypeError, ValueError, AttributeError, ArithmeticError) as error:  # a key of a type that nobody writes
-        raise ConfigError(f"{where}: not a valid {kind}: {' '.join(str(error).split())}") from error
+        raise ConfigError(f"{where}: not a valid {family.MODEL_TYPE}: {' '.join(str(error).split())}") from error
     return config

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from model.architecture.attention import Attention
 from model.architecture.config import ModelConfig
+from model.architecture.config.sizes import num_params
 from model.architecture.decoder import Decoder, initialize
 from model.architecture.interop import load_model, published_name, save_model
 from model.architecture.masks import AttentionContext
@@ -121,7 +122,7 @@ def test_only_attention_layers_count_and_the_last_group_may_be_smaller(
 ) -> None:
     config = config_of(**values, norm={"qk": "rms"})
     assert [config.keys_of(layer) for layer in config.attention_layers] == sources
-    assert config.num_params() == Decoder(config).num_params()
+    assert num_params(config) == Decoder(config).num_params()
     model = network(config)
     with torch.no_grad():
         tokens, cache = tokens_of(2, 11), StaticCache(len(config.cached_layers), 11)

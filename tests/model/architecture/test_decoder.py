@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from torch.nn import functional
 
 from model.architecture.config import ModelConfig
+from model.architecture.config.sizes import num_params
 from model.architecture.decoder import Decoder, initialize
 from model.architecture.interop import (
     from_published_tensors,
@@ -170,7 +171,7 @@ def test_num_params_is_known_before_anything_is_built(layers: int, heads: int, t
     config = ModelConfig(
         vocab_size=vocab, n_layers=layers, d_model=16, n_heads=4, n_kv_heads=heads, d_ff=24, tie_embeddings=tied
     )
-    assert config.num_params() == Decoder(config).num_params()
+    assert num_params(config) == Decoder(config).num_params()
 
 
 def test_initialization_is_the_same_for_the_same_seed_only() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from model.checkpoint.manager import CheckpointManager
 from model.errors import CheckpointError, ConfigError
-from model.files import verify_manifest
+from model.files import sha256_file, verify_manifest
 
 IDENTITY = {"params": "abc", "threads": "2"}
 JSON = st.recursive(
@@ -144,25 +145,102 @@ def test_empty_folder_has_nothing_and_says_nothing(manager: CheckpointManager, s
     assert said == []
 
 
+def checksums(folder: Path) -> dict[str, str]:
+    return {p.relative_to(folder).as_posix(): sha256_file(p) for p in folder.rglob("*") if p.is_file()}
+
+
 @pytest.mark.feature("CKPT-01")
-def test_checkpoints_of_another_run_are_named_and_removed(manager: CheckpointManager, said: list[str]) -> None:
+def test_checkpoints_of_another_run_are_set_aside_whole_and_the_line_says_where(
+    manager: CheckpointManager, said: list[str]
+) -> None:
     save(manager, 10)
     manager.save_best(10, 1.0, contents(10), {})
+    before = checksums(manager.folder)
     other = CheckpointManager(manager.folder, {"params": "abd", "torch": "2.13"}, say=said.append)
     assert other.latest() is None
     assert len(said) == 1
     assert "another run (params: abc there, abd now; threads: 2 there, nothing now; torch: nothing there" in said[0]
+    place = next(Path(word.rstrip(";")) for word in said[0].split() if "set-aside" in word)
+    assert checksums(place) == before
     assert names(manager.folder) == []
 
 
-def test_best_of_another_run_is_named_and_removed(manager: CheckpointManager, said: list[str]) -> None:
+def test_a_run_takes_back_what_was_set_aside_for_it(manager: CheckpointManager, said: list[str]) -> None:
+    save(manager, 10)
+    manager.save_best(10, 1.0, contents(10), {})
+    before = checksums(manager.folder)
+    other = CheckpointManager(manager.folder, {"params": "abd"}, say=said.append)
+    assert other.latest() is None
+    save(other, 4)
+    again = CheckpointManager(manager.folder, IDENTITY, say=said.append)
+    found = again.latest()
+    assert found is not None
+    assert (found.step, checksums(manager.folder)) == (10, before)
+    theirs = CheckpointManager(manager.folder, {"params": "abd"}, say=said.append).latest()
+    assert theirs is not None
+    assert theirs.step == 4
+
+
+def test_a_best_model_of_another_run_is_set_aside(manager: CheckpointManager, said: list[str]) -> None:
     manager.save_best(10, 1.0, contents(10), {})
     other = CheckpointManager(manager.folder, {**IDENTITY, "params": "x" * 64}, say=said.append)
     assert other.best() is None
-    assert said == [
-        f"{manager.folder / 'best'}: best model of another run (params: abc there, xxxxxxxxxxxxx... now) removed"
-    ]
-    assert names(manager.folder) == []
+    assert "best" not in names(manager.folder)
+    assert len(list(manager.folder.parent.glob("*/*/best/model.safetensors"))) == 1
+    assert "another run (params: abc there, xxxxxxxxxxxxx... now) set aside in" in said[0]
+
+
+def test_a_best_model_alone_of_another_run_is_not_overwritten(manager: CheckpointManager, said: list[str]) -> None:
+    manager.save_best(10, 1.0, contents(10), {})
+    other = CheckpointManager(manager.folder, {"params": "abd"}, say=said.append)
+    assert other.latest() is None
+    other.save_best(5, 2.0, contents(5), {})
+    assert CheckpointManager(manager.folder, IDENTITY, say=said.append).latest() is None
+    found = CheckpointManager(manager.folder, IDENTITY, say=said.append).best()
+    assert found is not None
+    assert found.state["metric"] == 1.0
+
+
+def test_over_the_budget_the_oldest_set_aside_go_with_a_line_and_the_newest_stay(
+    manager: CheckpointManager, said: list[str]
+) -> None:
+    for number in range(4):
+        run = CheckpointManager(manager.folder, {"params": str(number)}, say=said.append, aside_bytes=2000)
+        assert run.latest() is None
+        save(run, 10)
+    kept = names(manager.folder.with_name("checkpoints-set-aside"))
+    removed = [line for line in said if "removed, the oldest" in line]
+    assert len(kept) + len(removed) == 3
+    assert removed
+    assert kept[-1].startswith("0003-")
+
+
+@pytest.mark.parametrize("cut_after", [0, 1, 2])
+def test_setting_aside_cut_short_loses_nothing(
+    manager: CheckpointManager, said: list[str], cut_after: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for step in (10, 20):
+        save(manager, step)
+    manager.save_best(10, 1.0, contents(10), {})
+    before = checksums(manager.folder)
+    real, moved = os.rename, []
+
+    def cut(source: Path, target: Path) -> None:
+        if len(moved) == cut_after:
+            raise KeyboardInterrupt
+        moved.append(source)
+        real(source, target)
+
+    monkeypatch.setattr("model.checkpoint.set_aside.os.rename", cut)
+    other = CheckpointManager(manager.folder, {"params": "abd"}, say=said.append)
+    with pytest.raises(KeyboardInterrupt):
+        other.latest()
+    monkeypatch.undo()
+    other = CheckpointManager(manager.folder, {"params": "abd"}, say=said.append)
+    assert (other.latest(), other.best()) == (None, None)
+    again = CheckpointManager(manager.folder, IDENTITY, say=said.append).latest()
+    assert again is not None
+    assert checksums(manager.folder) == before
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.feature("DX-05")
     ("ingest", "expected"),
     [
         ({"sources": [{"pth": "x"}]}, "sources.0 = {'pth': 'x'}: expected a mapping with one of the keys `path`"),
-        ({"sources": ["a.txt"]}, "like {path: my-texts/}"),
+        ({"sources": [3]}, "like {path: my-texts/}"),
         ({"sources": []}, "expected at least one source"),
         ({"sources": [{"path": "a", "gob": "*"}]}, "sources.0.gob: unknown key; did you mean ingest.sources.0.glob?"),
         ({"sources": [{"path": "a", "encoding": "hex"}]}, "expected the name of a text encoding"),

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.corpus.config import CleanConfig
-from model.corpus.split import Splitter
+from model.corpus.split import Splitter, fill_splits
 from model.errors import CorpusError
 
 pytestmark = pytest.mark.feature("CORP-14")
@@ -46,27 +46,30 @@ def test_another_seed_gives_another_split():
     assert splits(IDS) != splits(IDS, split_seed=1)
 
 
-@pytest.mark.parametrize("fractions", [{"test_fraction": 0.001}, {"validation_fraction": 0.001, "test_fraction": 0.2}])
-def test_empty_split_is_named_with_the_smallest_fraction_that_fills_it(fractions):
-    ids = IDS[:20]
-    splitter = Splitter(CleanConfig(**fractions))
-    for name in ids:
-        splitter.split(name)
-    with pytest.raises(CorpusError) as error:
-        splitter.check()
-    message = str(error.value)
-    key = "test_fraction" if "test split" in message else "validation_fraction"
-    assert "of 20 documents" in message
-    assert "ingest.max_document_characters" in message
-    fraction = float(message.split(f"clean.{key} that puts one in is ")[1].split(",", maxsplit=1)[0])
-    enough = splits(ids, **{**fractions, key: fraction})
-    too_small = splits(ids, **{**fractions, key: fraction - 0.0001})
-    assert list(enough.values()).count(key.removesuffix("_fraction")) == 1
-    assert list(too_small.values()).count(key.removesuffix("_fraction")) == 0
+@given(st.lists(st.text(max_size=6), min_size=3, max_size=12, unique=True), st.integers(0, 50))
+def test_three_documents_are_enough_for_three_splits_and_no_more_move_than_must(names, seed):
+    config = CleanConfig(split_seed=seed)
+    before = splits(names, split_seed=seed)
+    moved = fill_splits(names, config)
+    after = {**before, **moved}
+    assert set(after.values()) == {"train", "validation", "test"}
+    assert all(moved[name] != before[name] for name in moved)
+    assert len(moved) == 3 - len(set(before.values()))
+    assert moved == fill_splits(reversed(names), config)
 
 
-def test_single_document_is_told_to_be_split():
+def test_documents_move_only_where_a_split_would_be_empty():
+    assert fill_splits(IDS[:300], CleanConfig()) == {}
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_fewer_than_three_documents_are_refused_with_a_line_to_paste(n):
     splitter = Splitter(CleanConfig())
-    splitter.split("book/book.txt")
-    with pytest.raises(CorpusError, match=r"at least one of 1 documents; ingest.max_document_characters splits"):
-        splitter.check()
+    for name in IDS[:n]:
+        splitter.split(name)
+    assert len(fill_splits(IDS[:n], CleanConfig())) < 3
+    with pytest.raises(CorpusError, match=rf"{n} different documents are left, expected at least 3") as error:
+        splitter.check(longest=80_000)
+    assert "tisslm run --set ingest.max_document_characters=10000" in str(error.value)
+    with pytest.raises(CorpusError, match=r"add texts$"):
+        splitter.check(longest=90)

@@ -73,7 +73,7 @@ def test_documents_without_a_date_are_refused_with_examples_or_train_when_told()
         CorpusError, match=r"2 of 6 documents have no ISO date, the first: d/1 \(created ''\), d/3"
     ) as error:
         split_all(dates)
-    assert "clean.undated: train" in str(error.value)
+    assert "tisslm run --set clean.undated=train" in str(error.value)
     boundaries, found = split_all(dates, undated="train")
     assert found == ["train", "train", "train", "train", "validation", "test"]
     assert boundaries.undated == 2

@@ -188,8 +188,13 @@ def test_kinds_without_room_or_rules_that_do_not_compile_are_refused(toy_texts):
         TokenizerConfig(kind="words")
     with pytest.raises(TokenizerError, match="does not compile"):
         train_tokenizer(toy_texts, TokenizerConfig(vocab_size=300, pre_tokenization=(RegexRule(regex="(a"),)))
-    with pytest.raises(TokenizerError, match="fills only"):
-        train_tokenizer(["a b c"], TokenizerConfig(kind="unigram", vocab_size=5000))
+
+
+@pytest.mark.parametrize("kind", ["bpe", "unigram", "wordpiece", "char", "byte"])
+def test_a_small_text_gives_a_smaller_vocabulary_of_every_kind_and_comes_back_unchanged(kind):
+    tokenizer = train_tokenizer(["a b c"], TokenizerConfig(kind=kind, vocab_size=5000))
+    assert 260 <= tokenizer.vocab_size < 600
+    assert tokenizer.decode(tokenizer.encode("c b a, é")) == "c b a, é"
 
 
 @pytest.mark.parametrize(

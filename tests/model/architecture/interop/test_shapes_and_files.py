@@ -11,6 +11,7 @@ import pytest
 import torch
 from test_families import CASES, GPT2, LLAMA, MAMBA, theirs, tokens_of
 
+from model.architecture.config.sizes import num_params
 from model.architecture.interop import from_hugging_face, load_model, published_name, save_model
 from model.architecture.interop.gguf import load_gguf
 from model.generation.cache import StaticCache
@@ -162,7 +163,7 @@ def test_config_files_of_earlier_years_are_read() -> None:
         "rms_norm_eps": 1e-06, "torch_dtype": "float16", "transformers_version": "4.27.0.dev0", "use_cache": True,
         "vocab_size": 32000,
     }  # fmt: skip
-    assert from_hugging_face(llama_1).num_params() == 6_738_415_616
+    assert num_params(from_hugging_face(llama_1)) == 6_738_415_616
     assert from_hugging_face(llama_1).context_length == 2048
     llama_2 = {**llama_1, "max_position_embeddings": 4096, "num_key_value_heads": 32, "pretraining_tp": 1,
                "rope_scaling": None, "tie_word_embeddings": False, "rms_norm_eps": 1e-5}  # fmt: skip
@@ -174,21 +175,21 @@ def test_config_files_of_earlier_years_are_read() -> None:
         "n_positions": 1024, "resid_pdrop": 0.1, "summary_activation": None, "vocab_size": 50257,
         "task_specific_params": {"text-generation": {"do_sample": True, "max_length": 50}},
     }  # fmt: skip
-    assert from_hugging_face(gpt2).num_params() == 124_439_808
+    assert num_params(from_hugging_face(gpt2)) == 124_439_808
     mistral = {**llama_1, "model_type": "mistral", "intermediate_size": 14336, "num_key_value_heads": 8,
                "max_position_embeddings": 32768, "sliding_window": 4096, "rope_theta": 10000.0}  # fmt: skip
-    assert from_hugging_face(mistral).num_params() == 7_241_732_096
+    assert num_params(from_hugging_face(mistral)) == 7_241_732_096
     assert from_hugging_face(mistral).attention.window == 4096
     qwen = {**llama_1, "model_type": "qwen2", "hidden_size": 1024, "intermediate_size": 2816, "vocab_size": 151936,
             "num_hidden_layers": 24, "num_attention_heads": 16, "num_key_value_heads": 16, "rope_theta": 1e6,
             "max_position_embeddings": 32768, "max_window_layers": 21, "sliding_window": 32768,
             "use_sliding_window": False, "tie_word_embeddings": True}  # fmt: skip
-    assert from_hugging_face(qwen).num_params() == 463_987_712
+    assert num_params(from_hugging_face(qwen)) == 463_987_712
     scaling = {"rope_type": "llama3", **LLAMA3_KEYS, "original_max_position_embeddings": 8192}
     llama_3 = {**llama_1, "intermediate_size": 14336, "num_key_value_heads": 8, "vocab_size": 128256,
                "max_position_embeddings": 131072, "rope_theta": 500000.0, "eos_token_id": [128001, 128008],
                "rope_scaling": scaling}  # fmt: skip
-    assert from_hugging_face(llama_3).num_params() == 8_030_261_248
+    assert num_params(from_hugging_face(llama_3)) == 8_030_261_248
 
 
 @pytest.mark.parametrize("name", ["Llama", "Mistral", "Qwen2", "Qwen3", "Gemma2", "Mixtral", "GPT2", "Mamba"])
