@@ -37,8 +37,8 @@ def describe_keys() -> dict[str, KeyNote]:
 
 
 def note_of(key: str, notes: Mapping[str, KeyNote]) -> KeyNote:
-    """The note of a key, or of the nearest key above it that has one (the entries of a mapping have none of their own)."""
-    while key and key not in notes:
+    """The note of a key, or of the nearest key above it that has one (entries of a mapping have none of their own)."""
+    while key and not (key in notes and notes[key].meaning):
         key = key.rpartition(".")[0]
     return notes.get(key, KeyNote("", ""))
 

@@ -31,4 +31,5 @@ def test_asking_what_changed_on_a_terminal_prints_nothing_but_the_answer(tmp_pat
         pass
     os.close(screen)
     assert process.wait() == 0
-    assert shown.decode().split() == ["['read']"]
+    words = shown.decode().replace("\x1b[0m", "").split()  # colours are reset at the end
+    assert words == ["['read']"]
