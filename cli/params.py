@@ -32,7 +32,7 @@ def show(
     """Show every value with its unit and meaning, defaults included."""
     from model.errors import ConfigError
     from tasks.params import read_params
-    from tasks.params_schema import describe_keys
+    from tasks.params_schema import describe_keys, note_of
     from tasks.workspace import find_workspace
 
     values = read_params(find_workspace() / "params.yaml").flat()
@@ -43,8 +43,9 @@ def show(
         print_json(chosen)
         return
     told = describe_keys()
+    notes = {key: note_of(key, told) for key in chosen}
     rows = [
-        {"key": key, "value": str(value), "unit": told[key].unit if key in told else "", "meaning": told[key].meaning}
+        {"key": key, "value": str(value), "unit": notes[key].unit, "meaning": notes[key].meaning}
         for key, value in chosen.items()
     ]
     print_rows(rows)

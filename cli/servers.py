@@ -39,6 +39,7 @@ def deploy(
     cron: Annotated[str | None, typer.Option(help='run on a schedule, e.g. "0 3 * * *"')] = None,
     interval: Annotated[int | None, typer.Option(min=60, metavar="SECONDS", help="run every so many seconds")] = None,
     preset: Annotated[str | None, typer.Option(help="preset of runs that name none")] = None,
+    timezone: Annotated[str, typer.Option(help="of --cron: an IANA name, e.g. Europe/Berlin")] = "UTC",
     prefect_port: Annotated[int, typer.Option(min=0, max=65535, help="of the server, if one has to be started")] = 4200,
 ) -> None:
     """Serve the pipeline as a Prefect deployment until Ctrl-C.
@@ -48,4 +49,4 @@ def deploy(
     from flows.deploy import serve_deployment
     from tasks.workspace import find_workspace
 
-    serve_deployment(find_workspace(), name, cron, interval, preset, prefect_port)
+    serve_deployment(find_workspace(), name, cron, interval, preset, prefect_port, timezone)

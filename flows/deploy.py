@@ -16,7 +16,13 @@ from tasks.workspace import prepare_workspace
 
 
 def serve_deployment(
-    root: Path, name: str, cron: str | None, interval: int | None, preset: str | None, prefect_port: int
+    root: Path,
+    name: str,
+    cron: str | None,
+    interval: int | None,
+    preset: str | None,
+    prefect_port: int,
+    timezone: str = "UTC",
 ) -> None:
     """Serve the deployment until Ctrl-C or SIGTERM, on the Prefect server that runs here or on one of its own.
 
@@ -27,6 +33,7 @@ def serve_deployment(
         interval: A schedule in seconds.
         preset: The preset of runs that name none.
         prefect_port: Port of the server, if one has to be started and the port is free.
+        timezone: The IANA name of the time zone that `cron` means.
 
     Raises:
         ConfigError: The schedule or the preset is wrong.
@@ -34,6 +41,7 @@ def serve_deployment(
     """
     if cron is not None and interval is not None:
         raise ConfigError("--cron and --interval: expected one of them, got both")
+    _check_timezone(timezone)
     if preset is not None:
         read_preset(preset)
     use_workspace_environment(root)
@@ -52,7 +60,18 @@ def serve_deployment(
         os.environ["PREFECT_API_URL"] = api
         _check_cron(cron)
         stack.enter_context(contextlib.chdir(root))
-        _serve(name, cron, interval, {"preset": preset} if preset else {}, api)
+        _serve(name, (cron, timezone), interval, {"preset": preset} if preset else {}, api)
+
+
+def _check_timezone(timezone: str) -> None:
+    from zoneinfo import ZoneInfo
+
+    try:
+        ZoneInfo(timezone)
+    except (KeyError, ValueError, OSError) as error:
+        raise ConfigError(
+            f"--timezone {timezone}: no such time zone; expected a name like Europe/Berlin or UTC"
+        ) from error
 
 
 def _check_cron(cron: str | None) -> None:
@@ -68,17 +87,23 @@ def _check_cron(cron: str | None) -> None:
         ) from error
 
 
-def _serve(name: str, cron: str | None, interval: int | None, parameters: dict[str, str], api: str) -> None:
+def _serve(
+    name: str, planned: tuple[str | None, str], interval: int | None, parameters: dict[str, str], api: str
+) -> None:
+    from prefect.schedules import Cron
     from prefect.types.entrypoint import EntrypointType
 
     from flows.pipeline import pipeline
 
+    cron, timezone = planned
+    if cron is not None:
+        print(f"schedule: {cron} in the time zone {timezone} (--timezone changes it)")
     print(f"serving pipeline/{name}; Ctrl-C ends it. From another terminal:")
     print(f"  PREFECT_API_URL={api} prefect deployment run pipeline/{name} --param preset=smoke --watch", flush=True)
     warnings.filterwarnings("ignore", "coroutine 'Runner.astop'")  # Prefect's own, at SIGTERM
     pipeline.serve(
         name=name,
-        cron=cron,
+        schedule=Cron(cron, timezone=timezone) if cron is not None else None,
         interval=interval,
         parameters=parameters,
         limit=1,

@@ -9,6 +9,7 @@ from typing import Any
 
 from model.errors import BusyError, WorkspaceError
 
+DVC_LOGGERS = ("dvc", "dvc_data", "dvc_objects")
 _one_at_a_time = threading.Lock()  # DVC's locks do not protect the threads of one process from each other
 
 
@@ -27,7 +28,10 @@ def changed_stages(root: Path, stages: list[str] | None = None) -> dict[str, lis
     from dvc.lock import LockError
     from dvc.repo import Repo
 
-    logging.getLogger("dvc").setLevel(logging.ERROR)
+    for (
+        name
+    ) in DVC_LOGGERS:  # the level decides over DVC's progress bars too: at ERROR a terminal gets 200 lines of them
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     with _one_at_a_time:
         try:
             with Repo(str(root)) as repo:

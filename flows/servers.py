@@ -37,7 +37,7 @@ class Server:
 
 def start_prefect(root: Path, port: int, ui: bool) -> Server:
     """Start a Prefect server on the workspace's database; `await_server` says when it answers."""
-    command = ["-m", "prefect", "server", "start", "--host", LOOPBACK, "--port", str(port)]
+    command = ["-m", "flows.private_prefect", "server", "start", "--host", LOOPBACK, "--port", str(port)]
     environment = {"PREFECT_UI_API_URL": f"http://{LOOPBACK}:{port}/api", "PREFECT_API_URL": ""}
     return _start(root, "prefect", port, [*command, "--ui" if ui else "--no-ui"], environment)
 

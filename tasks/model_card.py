@@ -209,7 +209,8 @@ def _hyperparameters(facts: CardFacts) -> dict[str, str]:
     chosen = {k.removeprefix("pretrain."): v for k, v in flat.items() if k.startswith("pretrain.")}
     tokens = facts.figure("pretrain", "tokens")
     extra = {"tokens seen": f"{tokens:,.0f}"} if tokens is not None else {}
-    return {k: "from the tokenizer" if v is None else str(v) for k, v in chosen.items()} | extra
+    unset = {"model.vocab_size": "from the tokenizer"}
+    return {k: unset.get(k, "not set") if v is None else str(v) for k, v in chosen.items()} | extra
 
 
 def _evaluation(facts: CardFacts) -> str:

@@ -178,7 +178,7 @@ def _find_field(location: list[str]) -> tuple[type[BaseModel] | None, Any, list[
     written: list[str] = []
     for part in location[:-1]:
         if model is not None and part in fields_by_key(model):
-            kinds = _models_in(fields_by_key(model)[part].annotation)
+            kinds = models_in(fields_by_key(model)[part].annotation)
             model = kinds.get("")
             written.append(part)
         elif part in kinds:
@@ -188,16 +188,16 @@ def _find_field(location: list[str]) -> tuple[type[BaseModel] | None, Any, list[
     return model, fields_by_key(model).get(location[-1]) if model else None, [*written, location[-1]]
 
 
-def _models_in(annotation: Any, kind: str = "") -> dict[str, type[BaseModel]]:
+def models_in(annotation: Any, kind: str = "") -> dict[str, type[BaseModel]]:
     """The config classes in an annotation, those of a tagged union by their tags."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return {kind: annotation}
     if get_origin(annotation) is Annotated:
         annotation, *marks = get_args(annotation)
-        return _models_in(annotation, next((mark.tag for mark in marks if isinstance(mark, Tag)), kind))
+        return models_in(annotation, next((mark.tag for mark in marks if isinstance(mark, Tag)), kind))
     found: dict[str, type[BaseModel]] = {}
     for inner in get_args(annotation):
-        found |= _models_in(inner, kind or _tag_of(inner))
+        found |= models_in(inner, kind or _tag_of(inner))
     return found
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel
 
 from model.configuration import fields_by_key
-from tasks.params import Params
+from tasks.params import Params, models_in
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -35,12 +36,20 @@ def describe_keys() -> dict[str, KeyNote]:
     return notes
 
 
+def note_of(key: str, notes: Mapping[str, KeyNote]) -> KeyNote:
+    """The note of a key, or of the nearest key above it that has one (entries of a mapping have none of their own)."""
+    while key and not (key in notes and notes[key].meaning):
+        key = key.rpartition(".")[0]
+    return notes.get(key, KeyNote("", ""))
+
+
 def _collect(config: type[BaseModel], prefix: str, notes: dict[str, KeyNote]) -> None:
     for name, field in fields_by_key(config).items():
         kind: Any = field.annotation
+        for config_of_kind in models_in(kind).values():  # one, or the kinds of a union
+            _collect(config_of_kind, f"{prefix}{name}.", notes)
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            _collect(kind, f"{prefix}{name}.", notes)
             continue
         extra = field.json_schema_extra
         unit = str(extra.get("unit", "")) if isinstance(extra, dict) else ""
-        notes[f"{prefix}{name}"] = KeyNote(unit, field.description or "")
+        notes.setdefault(f"{prefix}{name}", KeyNote(unit, field.description or ""))

@@ -159,6 +159,7 @@ class Registry:
         if old is not None:
             self.point(PREVIOUS, old)
         self.point(CHAMPION, version)
+        self.reinstate(version)
 
     def fetch(self, version: ModelVersion) -> RegisteredModel:
         """The version's files on this machine, checked.
@@ -185,6 +186,11 @@ class Registry:
     def withdraw(self, version: ModelVersion, reason: str) -> None:
         """Mark a version so that publishing the same bytes again does not promote it."""
         self._client.set_model_version_tag(self.name, str(version.version), WITHDRAWN_TAG, reason)
+
+    def reinstate(self, version: ModelVersion) -> None:
+        """Take the mark of a withdrawal away from a version that is champion again."""
+        if WITHDRAWN_TAG in version.tags:
+            self._client.delete_model_version_tag(self.name, str(version.version), WITHDRAWN_TAG)
 
     def _read_back(self, artifacts: str, run_id: str, place: str, checksums: Mapping[str, str]) -> None:
         folder = local_folder(f"{artifacts}/{place}")
@@ -252,8 +258,7 @@ def promote(root: Path, name: str, reference: str | int, max_bits_per_byte: floa
             )
         registry.fetch(version)
         registry.make_champion(version)
-        if WITHDRAWN_TAG in version.tags:
-            registry.connection.client.delete_model_version_tag(name, str(version.version), WITHDRAWN_TAG)
+        registry.reinstate(version)  # also where it was champion before
         return version
 
 
@@ -273,6 +278,7 @@ def rollback(root: Path, name: str) -> ModelVersion:
         registry.withdraw(champion, f"rolled back to version {previous.version}")
         registry.point(CHAMPION, previous)
         registry.point(PREVIOUS, champion)
+        registry.reinstate(previous)
         return previous
 
 

@@ -81,6 +81,7 @@ def _await_deployment(client: Any) -> Any:
     [
         (["--cron", "sometimes"], '--cron "sometimes": not a schedule'),
         (["--cron", "0 3 * * *", "--interval", "60"], "expected one of them"),
+        (["--cron", "0 3 * * *", "--timezone", "Mars/Olympus"], "--timezone Mars/Olympus: no such time zone"),
         (["--preset", "nope"], "preset nope: no such preset; choose one of smoke"),
     ],
 )

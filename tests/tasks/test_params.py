@@ -117,3 +117,11 @@ def test_keys_that_do_not_fit_each_other_are_told_without_the_whole_section(
     with pytest.raises(ConfigError) as caught:
         parse_params({"pretrain": {"model": model}})
     assert str(caught.value).endswith(message)
+
+
+def test_every_key_of_params_has_a_meaning_also_inside_unions() -> None:
+    from tasks.params_schema import describe_keys, note_of
+
+    told = describe_keys()
+    assert [key for key in Params().flat() if not note_of(key, told).meaning] == []
+    assert note_of("pretrain.model.position.scaling.kind", told).meaning

@@ -76,11 +76,13 @@ def test_a_better_model_takes_over_and_the_old_one_is_kept_for_rollback(pipeline
     assert aliases(pipeline.root) == {"previous": 1, "candidate": 2, "champion": 2}
     assert "1.9000 against 2.0000 bits/byte of version 1, on the same test set" in report.headline
     rollback(pipeline.root, "toy")
+    assert {v.version: "withdrawn" in v.tags for v in list_versions(pipeline.root, "toy")} == {1: False, 2: True}
     assert aliases(pipeline.root) == {"champion": 1, "previous": 2, "candidate": 2}
     report = pipeline.publish()
     assert "not champion: it was withdrawn (rolled back to version 1)" in report.headline
     assert aliases(pipeline.root)["champion"] == 1
     rollback(pipeline.root, "toy")
+    assert {v.version: "withdrawn" in v.tags for v in list_versions(pipeline.root, "toy")} == {1: True, 2: False}
     assert aliases(pipeline.root)["champion"] == 2
 
 
