@@ -17,9 +17,26 @@ from model.kernels.numbers_kernels import (
     loops,
     narrowed,
     share,
+    sums,
     thread_number,
     widened,
 )
+
+
+@sums
+def _dot(query: Any, key: Any) -> Any:
+    dot = np.float32(0)
+    for i in range(query.shape[0]):
+        dot += widened(query[i]) * widened(key[i])
+    return dot
+
+
+@sums
+def _total(numbers: Any) -> Any:
+    total = np.float32(0)
+    for i in range(numbers.shape[0]):
+        total += numbers[i]
+    return total
 
 
 @loops
@@ -34,17 +51,12 @@ def attended_rows(
         held = batch * kv_heads + head // (heads // kv_heads)
         query, keys, values = q[row], k[held], v[held]
         for t in range(length):
-            key = keys[t]
-            dot = np.float32(0)
-            for i in range(size):
-                dot += widened(query[i]) * widened(key[i])
-            scores[t] = dot * scale
+            scores[t] = _dot(query, keys[t]) * scale
         seen = scores[:length]
         largest = largest_of(seen)
-        weights = np.float32(0)
         for t in range(length):
             seen[t] = exponential(seen[t] - largest)
-            weights += seen[t]
+        weights = _total(seen)
         total[:] = 0
         for t in range(length):
             value, weight = values[t], seen[t]

@@ -19,8 +19,20 @@ from model.kernels.numbers_kernels import (
     loops,
     narrowed,
     share,
+    sums,
     widened,
 )
+
+
+@sums
+def _sums(line: Any, largest: Any) -> Any:
+    """The sum of a row of logits, and of their exponentials."""
+    plain, total = np.float32(0), np.float32(0)
+    for i in range(line.shape[0]):
+        v = widened(line[i])
+        plain += v
+        total += exponential(v - largest)
+    return plain, total
 
 
 @loops
@@ -31,14 +43,11 @@ def _cross_entropy(
     spread = smoothing / np.float32(n)
     for row in range(first, last):
         line, target = logits[row], targets[row]
-        largest, mean, total = largest_of(line), np.float32(0), np.float32(0)
-        for i in range(n):
-            v = widened(line[i])
-            mean += v
-            total += exponential(v - largest)
+        largest = largest_of(line)
+        plain, total = _sums(line, largest)
         log_sum = largest + np.float32(math.log(total))
         wanted = widened(line[target])
-        losses[row] = log_sum + z_weight * log_sum * log_sum - (np.float32(1) - smoothing) * wanted - spread * mean
+        losses[row] = log_sum + z_weight * log_sum * log_sum - (np.float32(1) - smoothing) * wanted - spread * plain
         slope = (np.float32(1) + np.float32(2) * z_weight * log_sum) / total
         at_target = ((slope * exponential(wanted - largest)) - spread - (np.float32(1) - smoothing)) * factor
         for i in range(n):

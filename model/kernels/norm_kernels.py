@@ -16,9 +16,27 @@ from model.kernels.numbers_kernels import (
     loops,
     narrowed,
     share,
+    sums,
     thread_number,
     widened,
 )
+
+
+@sums
+def _squares(x: Any) -> Any:
+    total = np.float32(0)
+    for i in range(x.shape[0]):
+        v = widened(x[i])
+        total += v * v
+    return total
+
+
+@sums
+def _dot(gy: Any, weight: Any, x: Any) -> Any:
+    dot = np.float32(0)
+    for i in range(x.shape[0]):
+        dot += widened(gy[i]) * weight[i] * widened(x[i])
+    return dot
 
 
 @loops
@@ -26,11 +44,7 @@ def normed_rows(x: Any, weight: Any, y: Any, scale: Any, eps: float, first: int,
     """RMSNorm of some rows; `scale` gets what each was multiplied by."""
     n = x.shape[1]
     for row in range(first, last):
-        total = np.float32(0)
-        for i in range(n):
-            v = widened(x[row, i])
-            total += v * v
-        factor = np.float32(1.0 / math.sqrt(np.float64(total) / n + eps))
+        factor = np.float32(1.0 / math.sqrt(np.float64(_squares(x[row])) / n + eps))
         scale[row] = factor
         for i in range(n):
             y[row, i] = narrowed(widened(x[row, i]) * factor * widened(weight[i]), y[row, i])
@@ -43,10 +57,7 @@ def _backward(
     n = x.shape[1]
     for row in range(first, last):
         factor = scale[row]
-        dot = np.float32(0)
-        for i in range(n):
-            dot += widened(gy[row, i]) * weight[i] * widened(x[row, i])
-        dot *= factor * factor / np.float32(n)
+        dot = _dot(gy[row], weight, x[row]) * (factor * factor / np.float32(n))
         for i in range(n):
             v, g = widened(x[row, i]), widened(gy[row, i])
             gweight[thread, i] += g * v * factor

@@ -1,8 +1,8 @@
 """What all kernels of the network are made of: their arguments, bfloat16, and an exponential that vectorizes.
 
 numba knows no bfloat16: such memory is read as uint16, widened to float32 by a shift, and rounded to nearest even when
-it is written. `loops` lets sums be added in another order, so that they fill vector registers: results are the same on
-every run on one machine, as torch's own are, and may differ in the last bit between machines.
+it is written. `sums` may add in another order, so that they fill vector registers: results are the same on every run on
+one machine, as torch's own are, and may differ in the last bit between machines.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import numpy as np
 from llvmlite import ir
 from numba import extending, types
 
-OPTIONS: dict[str, Any] = {"fastmath": {"reassoc", "contract", "nsz", "arcp"}, "error_model": "numpy", "cache": True}
-"""Sums may be added in another order; a division by zero is infinite and raises nothing."""
+OPTIONS: dict[str, Any] = {"fastmath": {"contract", "nsz"}, "error_model": "numpy", "cache": True}
+"""A product may be joined with the sum after it; a division by zero is infinite and raises nothing."""
+OF_SUMS: dict[str, Any] = {**OPTIONS, "fastmath": {*OPTIONS["fastmath"], "reassoc"}}
 F = TypeVar("F", bound=Callable[..., Any])
 FLOAT32, BFLOAT16 = 0, 1
 LOG2_E = np.float32(1.4426950408889634)
@@ -33,13 +34,18 @@ thread_count = types.ExternalFunction("tisslm_threads", types.int32())
 
 
 def loops(function: F) -> F:
-    """Loops over memory, compiled into the kernel that calls them.
+    """Loops over memory that write, compiled into the kernel that calls them.
 
-    A loop that sums must not also write: before a loop that reads and writes, the compiler's code asks whether the two
-    places are so close that it must go number by number, and then it would add in another order. Results would depend
-    on where memory happens to lie.
+    Before a loop that reads and writes, the compiler's code asks whether the two places are so close that it must go
+    number by number. Numbers are multiplied and added as they are written here, so that both ways give the same bits:
+    results must not depend on where memory happens to lie, or a resumed run would not end with the same bytes.
     """
     return cast(F, numba.njit(**OPTIONS)(function))
+
+
+def sums(function: F) -> F:
+    """Loops that only read, and may add in another order: a loop that sums must not also write, see `loops`."""
+    return cast(F, numba.njit(**OF_SUMS)(function))
 
 
 def inlined(function: F) -> F:

@@ -20,6 +20,7 @@ from model.kernels.numbers_kernels import (
     loops,
     narrowed,
     share,
+    sums,
     thread_number,
     widened,
 )
@@ -35,30 +36,36 @@ def widen(x: Any, wide: Any) -> None:
             wide[m, i] = widened(x[m, i])
 
 
+@sums
+def _dot(x: Any, line: Any) -> Any:
+    total = np.float32(0)
+    for i in range(x.shape[0]):
+        total += x[i] * widened(line[i])
+    return total
+
+
+@sums
+def _dot_of_integers(x: Any, line: Any) -> Any:
+    total = np.float32(0)
+    for i in range(x.shape[0]):
+        total += x[i] * np.float32(line[i])
+    return total
+
+
 @loops
 def _product(wide: Any, weight: Any, y: Any, first: int, last: int) -> None:
-    n = wide.shape[1]
     for out in range(first, last):
         line = weight[out]
         for m in range(wide.shape[0]):
-            x = wide[m]
-            total = np.float32(0)
-            for i in range(n):
-                total += x[i] * widened(line[i])
-            y[m, out] = narrowed(total, y[m, out])
+            y[m, out] = narrowed(_dot(wide[m], line), y[m, out])
 
 
 @loops
 def _scaled_product(wide: Any, weight: Any, scale: Any, y: Any, first: int, last: int) -> None:
-    n = wide.shape[1]
     for out in range(first, last):
         line = weight[out]
         for m in range(wide.shape[0]):
-            x = wide[m]
-            total = np.float32(0)
-            for i in range(n):
-                total += x[i] * np.float32(line[i])
-            y[m, out] = narrowed(total * scale[out], y[m, out])
+            y[m, out] = narrowed(_dot_of_integers(wide[m], line) * scale[out], y[m, out])
 
 
 @inlined

@@ -22,9 +22,26 @@ from model.kernels.numbers_kernels import (
     loops,
     narrowed,
     share,
+    sums,
     thread_number,
     widened,
 )
+
+
+@sums
+def _total(numbers: Any) -> Any:
+    total = np.float32(0)
+    for i in range(numbers.shape[0]):
+        total += numbers[i]
+    return total
+
+
+@sums
+def _dot(p: Any, g: Any) -> Any:
+    dot = np.float32(0)
+    for i in range(p.shape[0]):
+        dot += widened(p[i]) * widened(g[i])
+    return dot
 
 
 @loops
@@ -41,10 +58,7 @@ def _forward(
         largest = largest_of(seen)
         for i in range(n):
             space[i] = exponential((widened(seen[i]) - largest) * scale)
-        total = np.float32(0)
-        for i in range(n):  # sums by themselves: see `loops`
-            total += space[i]
-        factor = np.float32(1) / total
+        factor = np.float32(1) / _total(space[:n])
         for i in range(n):
             seen[i] = narrowed(space[i] * factor, seen[i])
         line[:low] = 0
@@ -62,9 +76,7 @@ def _backward(
         p, line = weights[row, low:high], gradient[row]
         g = line[low:high]
         n = high - low
-        dot = np.float32(0)
-        for i in range(n):
-            dot += widened(p[i]) * widened(g[i])
+        dot = _dot(p, g)
         for i in range(n):
             g[i] = narrowed(widened(p[i]) * (widened(g[i]) - dot) * scale, g[i])
         line[:low] = 0
