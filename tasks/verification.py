@@ -132,7 +132,7 @@ def output_md5(path: Path, files: list[Path]) -> str:
     from dvc_data.hashfile.meta import Meta
     from dvc_data.hashfile.tree import Tree
 
-    tree = Tree()
+    tree = Tree()  # type: ignore[no-untyped-call]
     for file in files:
         tree.add(file.relative_to(path).parts, Meta(), HashInfo("md5", file_md5(file)))
     tree.digest()
