@@ -7,6 +7,7 @@ output. DVC itself does not look: it takes a file for unchanged while its inode,
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -128,15 +129,10 @@ def output_md5(path: Path, files: list[Path]) -> str:
     """The md5 of a file, or of a folder's list of files, as DVC computes it."""
     if path.is_file():
         return file_md5(path)
-    from dvc_data.hashfile.hash_info import HashInfo
-    from dvc_data.hashfile.meta import Meta
-    from dvc_data.hashfile.tree import Tree
-
-    tree = Tree()  # type: ignore[no-untyped-call]
-    for file in files:
-        tree.add(file.relative_to(path).parts, Meta(), HashInfo("md5", file_md5(file)))
-    tree.digest()
-    return str(tree.oid)
+    listed = [{"md5": file_md5(file), "relpath": file.relative_to(path).as_posix()} for file in files]
+    listed.sort(key=lambda entry: entry["relpath"])
+    text = json.dumps(listed, sort_keys=True).encode("utf-8")  # a `.dir` object of DVC, byte for byte
+    return f"{hashlib.md5(text, usedforsecurity=False).hexdigest()}.dir"
 
 
 def file_md5(path: Path) -> str:
