@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -15,35 +16,39 @@ def register(app: typer.Typer) -> None:
     app.command()(report)
 
 
-def verify(as_json: Annotated[bool, typer.Option("--json", help="print as JSON")] = False) -> None:
-    """Check every byte under data/ against its MANIFEST.json.
+def verify(
+    repair: Annotated[
+        bool, typer.Option("--repair", help="set damaged outputs aside and restore them from DVC's cache")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print as JSON")] = False,
+) -> None:
+    """Check every byte under data/ against its MANIFEST.json and dvc.lock.
 
-    Exit code 7 if something is damaged.
+    Exit code 7 if something is damaged. What --repair cannot restore, the next `tisslm run` makes again.
     """
+    from dataclasses import asdict
+
     from model.errors import IntegrityError, WorkspaceError
-    from model.files import MANIFEST, TEMPORARY_MARK, verify_manifest
+    from tasks.repair import repair_data
+    from tasks.verification import verify_data
     from tasks.workspace import find_workspace
 
     root = find_workspace()
-    folders = sorted(path.parent for path in (root / "data").rglob(MANIFEST) if TEMPORARY_MARK not in str(path))
-    if not folders:
+    findings = verify_data(root)
+    if all(finding.state == "missing" for finding in findings):
         raise WorkspaceError(f"{root / 'data'}: holds no finished folder yet; run `tisslm run`")
-    rows: list[dict[str, str]] = []
-    first: IntegrityError | None = None
-    for folder in folders:
-        row = {"folder": folder.relative_to(root).as_posix()}
-        try:
-            row |= {"state": "whole", "digest": verify_manifest(folder)[:12]}
-        except IntegrityError as error:
-            first = first or error
-            row |= {"state": "damaged", "problem": str(error)}
-        rows.append(row)
+    damaged = [finding for finding in findings if finding.state in ("damaged", "missing")]
+    if repair:
+        repair_data(root, damaged, lambda line: print(line, file=sys.stderr if as_json else sys.stdout))
+        findings = verify_data(root) if damaged else findings
+        damaged = []
+    rows = [{key: value for key, value in asdict(finding).items() if value} for finding in findings]
     if as_json:
         print_json(rows)
     else:
         print_rows(rows)
-    if first is not None:
-        raise first
+    if damaged:
+        raise IntegrityError(damaged[0].problem)
 
 
 def report(

@@ -40,7 +40,10 @@ def list_(as_json: AsJson = False) -> None:
     if as_json:
         print_json(rows)
     elif rows:
-        print_rows(rows, name)
+        shown, note = marked(rows)
+        print_rows(shown, name)
+        if note:
+            print(note)
     else:
         print(f"{name}: no version yet; `tisslm run` trains and publishes one")
 
@@ -90,7 +93,23 @@ def _row(version: ModelVersion) -> dict[str, Any]:
         "version": version.version,
         "aliases": ", ".join(version.aliases),
         "bits_per_byte": version.bits_per_byte,
+        "test_set": version.tags.get("judged_on", "")[:8],
         "registered": datetime.fromtimestamp(version.created_ms / 1000).astimezone().isoformat(" ", "seconds"),
         "identity": version.identity[:12],
         "run": version.run_id,
     }
+
+
+def marked(rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], str]:
+    """Rows for people and a line below them: a figure says its test set as soon as there is more than one."""
+    if len({row["test_set"] for row in rows}) < 2:
+        return rows, ""
+    told = [
+        {
+            key: f"{value} on {row['test_set'] or 'an unknown set'}" if key == "bits_per_byte" and value else value
+            for key, value in row.items()
+            if key != "test_set"
+        }
+        for row in rows
+    ]
+    return told, "figures on different test sets do not compare; `tisslm run` compares a new model on texts new to both"

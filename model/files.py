@@ -19,7 +19,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -156,14 +156,18 @@ def files_below(folder: Path) -> list[str]:
     )
 
 
-def write_manifest(folder: Path) -> str:
+def write_manifest(folder: Path, beside: Iterable[str] = ()) -> str:
     """Finish a folder: sync its files, write `MANIFEST.json` last, and return the folder's digest.
 
     The digest is the sha256 over the sorted (name, sha256) pairs: two folders with equal content have equal
     digests wherever they lie.
+
+    Args:
+        folder: The folder.
+        beside: Names of files next to the folder that belong to it too; the manifest calls them `../NAME`.
     """
     entries: dict[str, dict[str, Any]] = {}
-    for name in files_below(folder):
+    for name in [*files_below(folder), *(f"../{name}" for name in beside)]:
         path = folder / name
         with storage_errors(path), open(path, "rb") as file:
             os.fsync(file.fileno())
@@ -178,7 +182,7 @@ def content_digest(sha256_by_name: dict[str, str]) -> str:
     return sha256_text(canonical_json(sorted(sha256_by_name.items())))
 
 
-def verify_manifest(folder: Path, *, remedy: str = "run `dvc checkout --force` or rebuild it with `tisslm run`") -> str:
+def verify_manifest(folder: Path, *, remedy: str = "run `tisslm verify --repair`, then `tisslm run`") -> str:
     """Check every byte of a finished folder against its manifest and return the folder's digest.
 
     Raises:
@@ -197,7 +201,7 @@ def verify_manifest(folder: Path, *, remedy: str = "run `dvc checkout --force` o
     for name, entry in entries.items():
         if not isinstance(entry, dict) or set(entry) != {"bytes", "sha256"}:
             raise IntegrityError(f"{manifest}: its entry for {name} lacks bytes and sha256; {remedy}")
-    present = files_below(folder)
+    present = files_below(folder) + [name for name in entries if name.startswith("../") and (folder / name).is_file()]
     missing = sorted(set(entries) - set(present))
     extra = sorted(set(present) - set(entries))
     if missing or extra:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from model.dataset.shards import TokenDataset
 from model.errors import EvaluationError
 from model.evaluation.baselines import BaselineScore, baselines, priming_text
 from model.evaluation.config import EvaluateConfig
+from model.evaluation.lost_text import LostText, lost_text, predicted_bytes
 from model.evaluation.perplexity import Score, choose_documents, score_documents, total_score
 from model.evaluation.report import render_report
 from model.evaluation.speed import Speed, measure_speed
@@ -71,6 +74,8 @@ def evaluate(
     context_length, stride = config.window(model.config.context_length)
     texts: dict[str, list[Document]] = {}
     scores: dict[str, list[Score]] = {}
+    backs: dict[str, list[bytes]] = {}
+    lost: dict[str, LostText] = {}
     for name in SPLITS:
         dataset = splits[name]
         dataset.check_tokenizer(tokenizer)
@@ -78,7 +83,10 @@ def evaluate(
         journal.dataset(f"tokens/{name}", tokens / name, folder_digest(tokens), name, profile)
         chosen = choose_documents(dataset, config.max_tokens)
         texts[name] = read_chosen(clean / name, dataset, chosen)
-        scores[name] = score_documents(
+        backs[name] = [tokenizer.decode_bytes(dataset.document(index).tolist()) for index in chosen]
+        pairs = [(document.text, back) for document, back in zip(texts[name], backs[name], strict=True)]
+        lost[name] = lost_text(tokenizer, pairs)
+        scored = score_documents(
             model,
             dataset,
             context_length=context_length,
@@ -87,8 +95,12 @@ def evaluate(
             documents=chosen,
             on_progress=partial(show, journal, f"{name} tokens"),
         )
-    train = priming_text(encoded(read_texts(clean / "train")), splits["train"].n_bytes, config.baseline_max_bytes)
-    test = b"".join(encoded(document.text for document in texts["test"]))
+        scores[name] = [replace(s, n_bytes=predicted_bytes(*pair)) for s, pair in zip(scored, pairs, strict=True)]
+    is_lossy = lost["test"].characters > 0
+    read = read_texts(clean / "train")  # the baselines code what the model predicts: where it loses something, the rest
+    train_texts = (tokenizer.decode_bytes(tokenizer.encode(text)) for text in read) if is_lossy else encoded(read)
+    train = priming_text(train_texts, splits["train"].n_bytes, config.baseline_max_bytes)
+    test = b"".join(backs["test"] if is_lossy else encoded(document.text for document in texts["test"]))
     compressors = baselines(
         train,
         test,
@@ -106,7 +118,9 @@ def evaluate(
         "samples": samples,
         "tokenizer_digest": tokenizer.digest,
         "test_digest": sha256_text(canonical_json([[d.id, sha256_text(d.text)] for d in texts["test"]])),
-        "notes": notes(config, model, splits, scores, len(train)),
+        "lost": {name: {**asdict(lost[name]), "share": round(lost[name].share, 6)} for name in SPLITS},
+        "predicted_digest": content_digest_of(backs["test"]) if is_lossy else "",
+        "notes": [*loss_notes(lost), *notes(config, model, splits, scores, len(train))],
     }
     write_json(out / "evaluation.json", facts)
     report = stage_report(model, texts, scores, compressors, speed, facts)
@@ -169,6 +183,22 @@ def score_facts(score: Score) -> dict[str, float | int]:
     }
 
 
+def content_digest_of(texts: Sequence[bytes]) -> str:
+    """The digest of texts in their order."""
+    return sha256_text(canonical_json([hashlib.sha256(text).hexdigest() for text in texts]))
+
+
+def loss_notes(lost: Mapping[str, LostText]) -> list[str]:
+    """What a lossy tokenizer does to the figures, in words."""
+    return [
+        f"{name}: {part.characters:,} characters ({part.share:.1%} of the bytes) do not come back from their tokens "
+        "(tokenizer.normalization); model and baselines are judged on what is left, which is easier to predict, so "
+        "these figures stand beside no others"
+        for name, part in lost.items()
+        if part.characters
+    ]
+
+
 def notes(
     config: EvaluateConfig,
     model: Decoder,
@@ -205,6 +235,8 @@ def stage_report(
 ) -> StageReport:
     """Headline, figures, series and tables of the stage."""
     totals = {name: total_score(scores[name]) for name in SPLITS}
+    lost = facts["lost"]["test"]
+    loses = f", {lost['share']:.1%} of the text lost by the tokenizer" if lost["characters"] else ""
     beside = ", ".join(f"{SHORT_LABELS[s.name]} {s.bits_per_byte:.2f}" for s in compressors)
     rows: list[Row] = [
         {"split": name, "id": document.id, "tokens": s.n_tokens, "bytes": s.n_bytes, "bits_per_byte": round(bpb, 4)}
@@ -215,8 +247,9 @@ def stage_report(
     worst = sorted((r for r in rows if r["split"] == "test"), key=lambda r: r["bits_per_byte"], reverse=True)
     ranked = [("TissLM", totals["test"].bits_per_byte), *((s.label, s.bits_per_byte) for s in compressors)]
     return StageReport(
-        headline=f"{totals['test'].bits_per_byte:.2f} bits/byte on test" + (f" ({beside})" if beside else ""),
+        headline=f"{totals['test'].bits_per_byte:.2f} bits/byte on test" + (f" ({beside})" if beside else "") + loses,
         metrics={
+            **{f"test_lost_{unit}": lost[unit] for unit in ("characters", "bytes")},
             **{f"{name}_{key}": value for name in SPLITS for key, value in score_facts(totals[name]).items()},
             **{f"{s.name}_bits_per_byte": round(s.bits_per_byte, 6) for s in compressors},
             "parameters": model.num_params(),

@@ -23,6 +23,7 @@ class Stage:
         output: The folder that it makes.
         kept: Folders that survive a kill (`persist: true`), by their last name: `{"checkpoints": ...}`.
         after: Names of the stages that must be done before it.
+        reports: Stages whose reports it reads.
         has_side_effects: It changes something outside `data/` (`meta: {side_effects: ...}`), so its output must not be
             restored from DVC's run cache in its stead.
     """
@@ -32,6 +33,7 @@ class Stage:
     output: Path
     kept: dict[str, Path]
     after: tuple[str, ...]
+    reports: tuple[str, ...] = ()
     has_side_effects: bool = False
 
     @property
@@ -85,8 +87,9 @@ def _parse(name: str, stage: dict[str, object], makers: dict[str, str]) -> Stage
     if len(made) != 1:
         raise ConfigError(f"dvc.yaml: stage {name} has {len(made)} output folders under {DATA}/, expected exactly one")
     after = tuple(dict.fromkeys(makers[d] for d in dependencies if d in makers))
+    reports = tuple(dict.fromkeys(makers[d] for d in dependencies if d in makers and d.startswith(f"{REPORTS}/")))
     meta = stage.get("meta")
-    return Stage(name, inputs, made[0], kept, after, isinstance(meta, dict) and "side_effects" in meta)
+    return Stage(name, inputs, made[0], kept, after, reports, isinstance(meta, dict) and "side_effects" in meta)
 
 
 def _sorted(stages: dict[str, Stage]) -> dict[str, Stage]:

@@ -201,6 +201,11 @@ def _data(facts: CardFacts) -> str:
     if all(v is not None for v in splits.values()):
         listed = ", ".join(f"{name} {count:,}" for name, count in splits.items())
         lines.append(f"Split by document, by a stable hash of its id: {listed}.")
+    lines.append(
+        "`training_texts/` holds hashes of sampled runs of words of the training texts: by them a later model is "
+        "compared with this one on texts that neither has seen. Texts cannot be read from it; who has a text can ask "
+        "whether it was trained on."
+    )
     return "\n\n".join(lines)
 
 
@@ -217,6 +222,14 @@ def _evaluation(facts: CardFacts) -> str:
     figures = {k: f"{v:,.6g}" for k, v in sorted(facts.figures.get("evaluate", {}).items()) if k not in _COSTS}
     small = {f"int8: {k}": f"{v:,.6g}" for k, v in sorted(facts.figures.get("quantize", {}).items()) if k not in _COSTS}
     note = "Bits per byte do not depend on the tokenizer; less is better. All figures come from one run."
+    lost, total = facts.figure("evaluate", "test_lost_bytes"), facts.figure("evaluate", "test_bytes")
+    if lost:
+        share = f" ({lost / total:.1%})" if total else ""
+        note += (
+            f" This tokenizer changes texts: {lost:,.0f} bytes{share} of the test text do not come back from its "
+            "tokens. The model, and the compressors beside it, were judged on what is left, which is easier to "
+            "predict; do not set these figures beside those of a lossless tokenizer."
+        )
     return note + "\n\n" + _table("figure", "value", figures | small)
 
 

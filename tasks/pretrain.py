@@ -183,7 +183,9 @@ def write_best(run: TrainingRun, manager: CheckpointManager, tokenizer: Path, ou
     """Write the best weights as a Hugging Face folder with its tokenizer."""
     best = manager.best()
     if best is None:
-        raise CheckpointError(f"{manager.folder}/best: missing or damaged; run `tisslm run --from pretrain --force`")
+        raise CheckpointError(
+            f"{manager.folder}/best: missing or damaged; run `tisslm verify --repair`, then `tisslm run`"
+        )
     run.model.load_state_dict(best.load("model"), strict=not run.model.config.tie_embeddings)
     write_model(run.model, tokenizer, out, special)
 

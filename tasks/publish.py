@@ -16,23 +16,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from model.corpus.documents import read_documents
+from model.corpus.seen_texts import SeenTexts
 from model.errors import RegistryError
 from model.files import MANIFEST, folder_digest, read_json, storage_errors, write_manifest, write_text
-from tasks.champion import Verdict, judge, judged_on, score_folders
+from tasks.champion import Verdict, compare_folders, judge, judged_on
 from tasks.delivery import Delivery
+from tasks.existing_model import START, find_model
 from tasks.journal import Journal
 from tasks.model_card import CardFacts, model_card
 from tasks.params import Params
 from tasks.provenance import lock_entries, provenance_tags
 from tasks.publish_config import PublishConfig
+from tasks.registered_files import JUDGED_ON_TAG, SCORE_TAG, TRAINING_TEXTS, identity_of
 from tasks.registry import (
     ALIASES,
     CANDIDATE,
-    JUDGED_ON_TAG,
     REMEDY,
-    SCORE_TAG,
     ModelVersion,
-    identity_of,
     open_registry,
 )
 from tasks.report import StageReport
@@ -40,7 +41,6 @@ from tasks.settings import read_settings
 from tasks.tracking import INPUT_TAG, NAME_TAG, REGISTERED_TAG, Connection, tracking_errors
 
 STAGES_BEFORE = ("ingest", "clean", "tokenizer", "tokenize", "pretrain", "evaluate", "quantize")
-SCORE = "test_bits_per_byte"
 SHOWN = ("git_", "params_digest", "dvc_lock", "flow_run", "pipeline_run", "threads", "library.", "machine.")
 
 
@@ -71,31 +71,36 @@ def publish(
     gather(pretrained, quantized, out)
     identity = identity_of(out)
     figures = stage_figures(reports)
-    score = figures.get("evaluate", {}).get(SCORE)
-    if score is None:
-        raise RegistryError(f"{reports}/evaluate.json: has no {SCORE}, which publish judges by; run the evaluate stage")
+    score = test_score(evaluated)
     tags = provenance_tags(root, params, settings)
     tags |= {SCORE_TAG: str(score), JUDGED_ON_TAG: judged_on(evaluated, params.evaluate)}
     read = (clean, evaluated, pretrained, quantized)
     tags |= {f"{INPUT_TAG}{folder.name}": folder_digest(folder) for folder in read}
     tags["pipeline_run"] = settings.pipeline_run
+    training_texts(clean, params, root).save(out / TRAINING_TEXTS)
     write_card(config, params, out, identity, figures, tags)
     write_manifest(out)
     with tracking_errors(root, REMEDY):
         registry = open_registry(root, config.name, settings)
         before = registry.get(CANDIDATE)
         version = registry.register(
-            out, identity, lambda: run_of(registry.connection, journal), version_tags(root, tags)
+            out, identity, lambda: run_of(registry.connection, journal), version_tags(root, tags), journal.say
         )
         registry.point(CANDIDATE, version)
         verdict = judge(
-            registry, version, float(score), config, lambda a, b: score_folders(a, b, clean / "test", params.evaluate)
+            registry,
+            version,
+            score,
+            config,
+            lambda mine, theirs, recorded: compare_folders(
+                mine, theirs, recorded, clean / "test", params.evaluate, config.min_unseen_test_bytes
+            ),
         )
         if verdict.promoted:
             registry.make_champion(version)
         listed = registry.get(version.version) or version
     is_new = before is None or version.version > before.version
-    report = report_of(config, listed, verdict, float(score), is_new)
+    report = report_of(config, listed, verdict, score, is_new)
     journal.tags({"registry.version": f"{config.name}/{version.version}", REGISTERED_TAG: identity})
     shown = {k: v for k, v in tags.items() if k.startswith(SHOWN) and v}
     page = collect_report(reports, params, {"publish": report}, provenance=shown, stages=STAGES_BEFORE)
@@ -108,6 +113,31 @@ def gather(pretrained: Path, quantized: Path, out: Path) -> None:
     for source, target in ((pretrained, out), (quantized, out / "quantized")):
         with storage_errors(target):
             shutil.copytree(source, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns(MANIFEST))
+
+
+def test_score(evaluated: Path) -> float:
+    """Bits per byte of the test text, from the verified folder of the stage `evaluate`.
+
+    Raises:
+        RegistryError: It is not there.
+    """
+    path = evaluated / "evaluation.json"
+    try:
+        return float(read_json(path)["scores"]["test"]["bits_per_byte"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise RegistryError(
+            f"{path}: has no bits per byte of the test text, which publish judges by; run the evaluate stage"
+        ) from error
+
+
+def training_texts(clean: Path, params: Params, root: Path) -> SeenTexts:
+    """The record of all that the model was trained on, by this run and before it (`pretrain.from`)."""
+    record = SeenTexts.of(read_documents(clean / "train"))
+    start = params.pretrain.from_model
+    if start is None:
+        return record
+    before = SeenTexts.open(find_model(START, start, root, params).folder / TRAINING_TEXTS)
+    return record.joined(before or SeenTexts(record.hashes[:0], 0, (start,)))
 
 
 def stage_figures(reports: Path) -> dict[str, dict[str, float]]:
@@ -154,8 +184,9 @@ def report_of(
     """What happened, for people and machines."""
     known = "new version" if is_new else "these bytes are already version"
     role = f"champion: {verdict.reason}" if verdict.promoted else f"not champion: {verdict.reason}"
-    rows: list[dict[str, Any]] = [{"model": f"{config.name} version {version.version}", "bits_per_byte": score}]
-    if verdict.champion is not None and verdict.champion != version.version:
+    mine = score if verdict.bits_per_byte is None else verdict.bits_per_byte
+    rows: list[dict[str, Any]] = [{"model": f"{config.name} version {version.version}", "bits_per_byte": mine}]
+    if verdict.champion_bits_per_byte is not None and verdict.champion != version.version:
         rows.append(
             {
                 "model": f"{config.name} version {verdict.champion} (champion before)",

@@ -21,6 +21,12 @@ class PublishConfig(StrictConfig):
         description="by how much a new model must beat the present champion on the same test set",
         json_schema_extra=unit("bits/byte"),
     )
+    min_unseen_test_bytes: int = Field(
+        4096,
+        ge=1,
+        description="least test text that neither model was trained on, for a comparison with the champion",
+        json_schema_extra=unit("bytes"),
+    )
     license: str = Field(
         "unknown",
         pattern=r"^[a-z0-9][a-z0-9.-]{0,49}$",

@@ -14,19 +14,31 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from model.errors import GateError, IntegrityError, RegistryError
-from model.files import content_digest, finished_folder, sha256_file
+from model.files import finished_folder, sha256_file
+from tasks.registered_files import (
+    FILES_TAG,
+    IDENTITY_TAG,
+    MEND,
+    RECORD_TAG,
+    RECORDED,
+    SCORE_TAG,
+    TRAINING_TEXTS,
+    check_files,
+    check_record,
+    files_of,
+    local_folder,
+    matches,
+    sealed,
+)
 from tasks.settings import Settings, read_settings
-from tasks.tracking import ABSENT, Connection, connect, error_code, tracking_errors, workspace_lock
+from tasks.tracking import ABSENT, Connection, connect, error_code, reason, tracking_errors, workspace_lock
 
 CANDIDATE, CHAMPION, PREVIOUS = "candidate", "champion", "previous"
 ALIASES = (CANDIDATE, CHAMPION, PREVIOUS)
-IDENTITY_TAG, FILES_TAG, COMPLETE_TAG, WITHDRAWN_TAG = "identity", "files", "complete", "withdrawn"
-SCORE_TAG, JUDGED_ON_TAG = "test_bits_per_byte", "judged_on"
+COMPLETE_TAG, WITHDRAWN_TAG = "complete", "withdrawn"
 TRANSFER_TIMEOUT_S = 60.0
-NOT_COMPUTING = ("README.md", "MANIFEST.json")
 REMEDY = "nothing is lost; start it (or correct MLFLOW_TRACKING_URI) and run the same command again"
 
 
@@ -112,33 +124,45 @@ class Registry:
             return None
         return next((v for v in self.versions() if v.version == int(number)), None)
 
-    def register(self, folder: Path, identity: str, run: Callable[[], str], tags: Mapping[str, str]) -> ModelVersion:
+    def register(
+        self,
+        folder: Path,
+        identity: str,
+        run: Callable[[], str],
+        tags: Mapping[str, str],
+        say: Callable[[str], None] = lambda _line: None,
+    ) -> ModelVersion:
         """Upload a finished folder to a run, read it back, and make it a version; an equal one is returned as it is.
+
+        Where the registered files of an equal one are damaged, or it has no record of its training texts, the files
+        are written again.
 
         Args:
             folder: The files.
             identity: The digest of everything in them that computes.
             run: Gives the MLflow run that keeps the files; called only when there is something to keep.
             tags: The provenance.
+            say: Told in a line that files were written again.
 
         Raises:
             IntegrityError: What was read back is not what was sent.
         """
+        checksums = {p.relative_to(folder).as_posix(): sha256_file(p) for p in files_of(folder)}
+        tags = sealed({**tags, IDENTITY_TAG: identity, FILES_TAG: json.dumps(checksums), COMPLETE_TAG: "true"})
         existing = self.versions(**{IDENTITY_TAG: identity})
         if existing:
-            return existing[0]
+            return self._mended(existing[0], folder, checksums, tags, say)
         run_id = run()
         place = f"model/{identity[:16]}"
-        checksums = {p.relative_to(folder).as_posix(): sha256_file(p) for p in _files(folder)}
         self._client.log_artifacts(run_id, str(folder), place)
         artifacts = self._client.get_run(run_id).info.artifact_uri
-        self._read_back(artifacts, run_id, place, checksums)
+        self._read_back(f"{artifacts}/{place}", run_id, checksums)
         self._create_name()
         self._client.create_model_version(
             self.name,
             source=f"{artifacts}/{place}",
             run_id=run_id,
-            tags={**tags, IDENTITY_TAG: identity, FILES_TAG: json.dumps(checksums), COMPLETE_TAG: "true"},
+            tags=tags,
             await_creation_for=0,  # there is nothing to wait for: the files are there
         )
         first, *twins = self.versions(**{IDENTITY_TAG: identity})
@@ -146,6 +170,33 @@ class Registry:
             if twin.run_id == run_id:
                 self._client.delete_model_version(self.name, str(twin.version))
         return first
+
+    def _mended(
+        self,
+        version: ModelVersion,
+        folder: Path,
+        checksums: Mapping[str, str],
+        tags: Mapping[str, str],
+        say: Callable[[str], None],
+    ) -> ModelVersion:
+        """A version with the same identity, its files written again where they are not whole."""
+        wrong = ""
+        try:
+            check_record(f"{version.name} version {version.version}", version.tags)
+            self._read_back(version.source, version.run_id, version.checksums)
+            if not {n for n in checksums if n.startswith(TRAINING_TEXTS)} <= set(version.checksums):
+                wrong = "it has no record of its training texts"
+        except IntegrityError as error:
+            wrong = str(error)
+        if not wrong:
+            return version
+        self._client.log_artifacts(version.run_id, str(folder), _place(version))
+        self._read_back(version.source, version.run_id, checksums)
+        for key in (*RECORDED, RECORD_TAG):
+            if key in tags:
+                self._client.set_model_version_tag(self.name, str(version.version), key, tags[key])
+        say(f"{self.name} version {version.version}: its files were written again ({wrong})")
+        return self.get(version.version) or version
 
     def point(self, alias: str, version: ModelVersion) -> None:
         """Let an alias point at a version."""
@@ -165,40 +216,49 @@ class Registry:
         """The version's files on this machine, checked.
 
         Raises:
-            IntegrityError: A file is missing or its bytes are not those that were registered.
+            IntegrityError: A file is missing, its bytes are not those that were registered, or the registry's own
+                record of the version changed.
         """
-        place = "model/" + version.source.rpartition("/model/")[2]
+        check_record(f"{version.name} version {version.version}", version.tags)
         folder = local_folder(version.source)
         if folder is None:
             folder = self.connection.root / ".tisslm" / "models" / version.identity
             with workspace_lock(self.connection.root, "models"):  # two readers must not download into each other
-                if not folder.is_dir() or not _matches(folder, version.checksums):
+                if not folder.is_dir() or not matches(folder, version.checksums):
                     with finished_folder(folder) as temporary:
                         download = temporary / ".download"  # where in it the files land depends on the store
                         download.mkdir()
-                        arrived = Path(self._client.download_artifacts(version.run_id, place, str(download)))
+                        arrived = self._download(version.run_id, version.source, download)
                         for file in sorted(arrived.iterdir()):
                             file.rename(temporary / file.name)
                         shutil.rmtree(download)
         check_files(folder, version.checksums)
         return RegisteredModel(version.version, folder, version.tags)
 
-    def withdraw(self, version: ModelVersion, reason: str) -> None:
+    def withdraw(self, version: ModelVersion, why: str) -> None:
         """Mark a version so that publishing the same bytes again does not promote it."""
-        self._client.set_model_version_tag(self.name, str(version.version), WITHDRAWN_TAG, reason)
+        self._client.set_model_version_tag(self.name, str(version.version), WITHDRAWN_TAG, why)
 
     def reinstate(self, version: ModelVersion) -> None:
         """Take the mark of a withdrawal away from a version that is champion again."""
         if WITHDRAWN_TAG in version.tags:
             self._client.delete_model_version_tag(self.name, str(version.version), WITHDRAWN_TAG)
 
-    def _read_back(self, artifacts: str, run_id: str, place: str, checksums: Mapping[str, str]) -> None:
-        folder = local_folder(f"{artifacts}/{place}")
+    def _read_back(self, source: str, run_id: str, checksums: Mapping[str, str]) -> None:
+        folder = local_folder(source)
         if folder is not None:
             check_files(folder, checksums)
             return
         with tempfile.TemporaryDirectory(prefix="tisslm-read-back-") as temporary:
-            check_files(Path(self._client.download_artifacts(run_id, place, temporary)), checksums)
+            check_files(self._download(run_id, source, Path(temporary)), checksums)
+
+    def _download(self, run_id: str, source: str, target: Path) -> Path:
+        try:
+            return Path(self._client.download_artifacts(run_id, _place_of(source), str(target)))
+        except Exception as error:
+            if error_code(error) not in ABSENT:
+                raise
+            raise IntegrityError(f"{source}: the files are not there ({reason(error)}); {MEND}") from error
 
     def _create_name(self) -> None:
         try:
@@ -296,55 +356,13 @@ def _existing(registry: Registry, reference: str | int) -> ModelVersion:
     raise RegistryError(f"registry: {registry.name} has no version {reference!r}; it has {numbers}")
 
 
-def local_folder(uri: str) -> Path | None:
-    """The folder that an artifact address names, where it is on this machine; such files are read in place."""
-    parts = urlsplit(uri)
-    if parts.scheme == "file":
-        return Path(unquote(parts.path))
-    return Path(uri) if not parts.scheme else None
+def _place_of(source: str) -> str:
+    """Where a version's files are among its run's artifacts."""
+    return "model/" + source.rpartition("/model/")[2]
 
 
-def check_files(folder: Path, checksums: Mapping[str, str]) -> None:
-    """Check every file of a version.
-
-    Raises:
-        IntegrityError: A file is missing or differs; the message names it and both checksums.
-    """
-    if not checksums:
-        raise IntegrityError(f"{folder}: the registry lists no files for it; publish it again")
-    for name, expected in checksums.items():
-        path = folder / name
-        if not path.is_file():
-            raise IntegrityError(f"{path}: missing, the registry lists it; run `tisslm run --from publish --force`")
-        found = sha256_file(path)
-        if found != expected:
-            raise IntegrityError(
-                f"{path}: sha256 {found[:12]}..., expected {expected[:12]}... by the registry: its bytes changed; "
-                "restore it or publish again (`tisslm run --from publish --force`)"
-            )
-
-
-def identity_of(folder: Path) -> str:
-    """The digest of everything in a model folder that computes: not its card, its manifest, or reports."""
-    return content_digest(computing_files(folder))
-
-
-def computing_files(folder: Path) -> dict[str, str]:
-    """The sha256 of each file in a model folder that takes part in computing, by name."""
-    names = {p.relative_to(folder).as_posix(): p for p in _files(folder)}
-    return {n: sha256_file(p) for n, p in names.items() if Path(n).name not in NOT_COMPUTING}
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.rglob("*") if p.is_file())
-
-
-def _matches(folder: Path, checksums: Mapping[str, str]) -> bool:
-    try:
-        check_files(folder, checksums)
-    except IntegrityError:
-        return False
-    return True
+def _place(version: ModelVersion) -> str:
+    return _place_of(version.source)
 
 
 def _listed(version: Any, aliases: Mapping[str, int]) -> ModelVersion:

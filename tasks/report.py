@@ -1,7 +1,9 @@
 """What a stage tells when it is done: one headline, figures for machines, series and tables for people.
 
 `data/reports/STAGE.json` holds the figures (DVC metrics), `data/reports/STAGE/` the series (CSV for DVC plots),
-`details.json` (headline, tables, facts) and whatever pages the stage wrote for people.
+`details.json` (headline, tables, facts) and whatever pages the stage wrote for people. The folder's `MANIFEST.json`,
+written last, has the checksums of all of them, the figures included: a later stage verifies them before it judges by
+them.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from model.files import read_json, write_json, write_text
+from model.files import read_json, verify_manifest, write_json, write_manifest, write_text
 
 Row = Mapping[str, Any]
 
@@ -46,6 +48,16 @@ def write_report(report: StageReport, metrics_file: Path, folder: Path) -> None:
     # the columns of a table are in the order that its author chose, so nothing is sorted here
     write_text(folder / "details.json", json.dumps(details, indent=2, ensure_ascii=False) + "\n")
     write_json(metrics_file, dict(report.metrics))
+    write_manifest(folder, [metrics_file.name])
+
+
+def verify_report(reports: Path, stage: str) -> None:
+    """Check every byte of a stage's report before something is decided by it.
+
+    Raises:
+        IntegrityError: A file of it is missing, or its bytes changed.
+    """
+    verify_manifest(reports / stage)
 
 
 def read_report(reports: Path, stage: str) -> StageReport:

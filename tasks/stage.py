@@ -1,8 +1,8 @@
 """Run one stage: `python -m tasks STAGE` is the command of every stage in `dvc.yaml`.
 
-The runner reads and validates the params, verifies the inputs' manifests, opens the journal, calls the stage's
-function into a temporary folder, writes the manifest, moves the folder into place and writes the report. The stage
-function itself knows none of this: it takes a frozen config and paths and runs the same from a test or a REPL.
+The runner reads and validates the params, verifies the inputs' manifests and reports, opens the journal, calls the
+stage's function into a temporary folder, writes the manifest, moves the folder into place and writes the report. The
+stage function itself knows none of this: it takes a frozen config and paths and runs the same from a test or a REPL.
 
     def clean(config: CleanConfig, raw: Path, out: Path, journal: Journal, ...) -> StageReport
 
@@ -33,7 +33,7 @@ from model.files import finished_folder, folder_digest, verify_manifest
 from tasks.graph import REPORTS, Stage, read_graph
 from tasks.journal import Journal, open_journal
 from tasks.params import Params, read_params
-from tasks.report import StageReport, write_report
+from tasks.report import StageReport, verify_report, write_report
 from tasks.settings import Settings, read_settings, resolved_device
 from tasks.shard_runners import shard_runner
 
@@ -51,6 +51,8 @@ def run_stage(name: str, root: Path = Path()) -> StageReport:
     limit_threads(settings.threads)
     with stage_lock(root, name), open_journal(root, name, params, settings) as journal:
         digests = {key: verify_manifest(root / path) for key, path in stage.inputs.items()}
+        for other in stage.reports:
+            verify_report(root / REPORTS, other)
         journal.tags({f"input.{key}": digest for key, digest in digests.items()})
         report = _call(stage, root, params, settings, journal)
         journal.tags({"output": folder_digest(root / stage.output)})

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from model.errors import RegistryError
-from tasks.registry import ALIASES, REMEDY, SCORE_TAG, ModelVersion, Registry, computing_files, open_registry
+from tasks.registered_files import SCORE_TAG, computing_files
+from tasks.registry import ALIASES, REMEDY, ModelVersion, Registry, open_registry
 from tasks.settings import read_settings
 from tasks.tracking import (
     INPUT_TAG,

@@ -65,7 +65,7 @@ def load_quantized(folder: Path, *, device: str = "cpu") -> Decoder:
     except FileNotFoundError as error:
         raise CheckpointError(f"{weights}: no such file; run quantize again (tisslm run --from quantize)") from error
     except SafetensorError as error:
-        raise CheckpointError(f"{weights}: damaged ({error}); restore it with `dvc checkout --force`") from error
+        raise CheckpointError(f"{weights}: damaged ({error}); run `tisslm verify --repair`") from error
     return assemble_int8(config, tensors)
 
 

@@ -30,7 +30,7 @@ META = "meta.json"
 OFFSETS = "offsets.bin"
 DOCUMENT_BYTES = "document_bytes.bin"
 COUNTS = np.dtype("<u8")
-REMEDY = "restore it with `dvc checkout --force` or run the tokenize stage again (tisslm run --from tokenize)"
+REMEDY = "run `tisslm verify --repair`, then `tisslm run`"
 
 Ids = npt.NDArray[np.int64]
 

@@ -54,7 +54,7 @@ def test_a_flipped_bit_anywhere_is_found_and_the_file_named(
     damaged = bytearray(content)
     damaged[bit // 8] ^= 1 << (bit % 8)
     (folder / "weights.bin").write_bytes(damaged)
-    with pytest.raises(IntegrityError, match=r"weights\.bin: sha256 .* expected .*dvc checkout --force"):
+    with pytest.raises(IntegrityError, match=r"weights\.bin: sha256 .* expected .*tisslm verify --repair"):
         verify_manifest(folder)
 
 

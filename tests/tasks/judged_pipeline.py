@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from model.architecture.interop import save_model
 from model.corpus.documents import Document, DocumentWriter
 from model.dataset.shards import ShardWriter
 from model.files import write_manifest
+from model.tokenizer.tokenizer import Tokenizer
 
 SPLITS = {"train": range(12), "validation": range(12, 16), "test": range(16, 24)}
 
@@ -37,16 +39,18 @@ class JudgedPipeline:
         return folder
 
 
-def judged_pipeline(data: Path, weights_std: float = 0.05) -> JudgedPipeline:
-    """Write documents, their tokens, and a model with random weights."""
-    pipeline, tokenizer = JudgedPipeline(data), small_tokenizer()
+def judged_pipeline(
+    data: Path, weights_std: float = 0.05, tokenizer: Tokenizer | None = None, change: Callable[[str], str] = str
+) -> JudgedPipeline:
+    """Write documents, each one changed, their tokens, and a model with random weights."""
+    pipeline, tokenizer = JudgedPipeline(data), tokenizer or small_tokenizer()
     for split, numbers in SPLITS.items():
         with (
             DocumentWriter(pipeline.folder(f"clean/{split}")) as documents,
             ShardWriter(pipeline.folder(f"tokens/{split}"), tokenizer) as shards,
         ):
             for number in numbers:
-                text = toy_text(number)[: 200 + 20 * number] + " naïve 語"
+                text = change(toy_text(number)[: 200 + 20 * number] + " naïve 語")
                 documents.write(Document(id=f"toy/{number}", text=text, source="toy", language="en"))
                 shards.append(tokenizer.encode(text), len(text.encode()))
     shape = {"n_layers": 2, "d_model": 64, "n_heads": 2, "n_kv_heads": 1, "d_ff": 128, "context_length": 32}

@@ -74,18 +74,20 @@ class SmallPipeline:
         for name in ("pretrained", "quantized"):
             write_manifest(self.folder(name))
 
-    def judge(self, bits_per_byte: float, texts: list[str] | None = None) -> None:
-        """Write what `evaluate` would have found, on these test texts."""
+    def judge(self, bits_per_byte: float, texts: list[str] | None = None, trained_on: list[str] | None = None) -> None:
+        """Write what `evaluate` would have found, on these test texts, with these training texts."""
         texts = texts or [toy_text(1), toy_text(2)]
-        test = self.folder("clean") / "test"
-        test.mkdir(parents=True, exist_ok=True)
-        with DocumentWriter(test) as writer:
-            for index, text in enumerate(texts):
-                writer.write(Document(id=f"toy/{index}", text=text, source="toy", language="en"))
+        for split, some in (("test", texts), ("train", trained_on or [toy_text(30), toy_text(31)])):
+            (self.folder("clean") / split).mkdir(parents=True, exist_ok=True)
+            with DocumentWriter(self.folder("clean") / split) as writer:
+                for index, text in enumerate(some):
+                    writer.write(Document(id=f"toy/{index}", text=text, source="toy", language="en"))
         write_manifest(self.folder("clean"))
         self.folder("evaluated").mkdir(parents=True, exist_ok=True)
         digest = sha256_text(canonical_json([[f"toy/{i}", sha256_text(t)] for i, t in enumerate(texts)]))
-        write_json(self.folder("evaluated") / "evaluation.json", {"test_digest": digest})
+        scores = {"test": {"bits_per_byte": bits_per_byte}}
+        evaluation = {"test_digest": digest, "predicted_digest": "", "scores": scores}
+        write_json(self.folder("evaluated") / "evaluation.json", evaluation)
         write_manifest(self.folder("evaluated"))
         figures: dict[str, dict[str, Any]] = {
             "clean": {
@@ -120,7 +122,7 @@ def small_shape() -> ModelConfig:
 
 def small_pipeline(root: Path, **publish_section: Any) -> SmallPipeline:
     """A workspace whose first model has 2.0 bits/byte."""
-    section = {"name": "toy", "max_bits_per_byte": 8.0, **publish_section}
+    section = {"name": "toy", "max_bits_per_byte": 8.0, "min_unseen_test_bytes": 500, **publish_section}
     pipeline = SmallPipeline(root, parse_params({"publish": section}))
     pipeline.train(seed=1)
     pipeline.judge(2.0)

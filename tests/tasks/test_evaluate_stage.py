@@ -10,12 +10,16 @@ import pytest
 from judged_pipeline import JudgedPipeline, judged_pipeline
 from opened_page import OpenedPage
 from small_tokenizers import small_tokenizer
+from toy_texts import toy_text
 
 from model.corpus.documents import read_texts
 from model.dataset.shards import ShardWriter
 from model.errors import CorpusError, EvaluationError, TokenizerError
 from model.evaluation.config import EvaluateConfig
 from model.files import write_manifest
+from model.tokenizer.config import TokenizerConfig
+from model.tokenizer.training import train_tokenizer
+from tasks.champion import judged_on
 from tasks.evaluate import evaluate
 from tasks.journal import NullJournal
 from tasks.params import Params
@@ -191,3 +195,22 @@ def test_a_missing_split_is_refused(tmp_path):
 
     with pytest.raises(CorpusError, match="no such split of tokens"):
         judge(pipeline)
+
+
+def test_what_a_tokenizer_loses_is_counted_and_the_baselines_code_the_same_text(tmp_path):
+    """Mixed case through a tokenizer that lower-cases is judged as the same text in lower case is."""
+    texts = [toy_text(index) for index in range(20)]
+    lossy = train_tokenizer(texts, TokenizerConfig(vocab_size=400, normalization=("lowercase",)))
+    mixed = judged_pipeline(tmp_path / "mixed", tokenizer=lossy)
+    lower = judged_pipeline(tmp_path / "lower", tokenizer=lossy, change=str.lower)
+    config = CONFIG.model_copy(update={"baselines": ("xz",)})
+    of_mixed, of_lower = judge(mixed, config), judge(lower, config)
+    for figure in ("test_bits_per_byte", "validation_bits_per_byte", "xz_bits_per_byte"):
+        assert of_mixed.metrics[figure] == of_lower.metrics[figure]
+    capitals = sum(character.isupper() for text in read_texts(mixed.data / "clean" / "test") for character in text)
+    assert of_mixed.metrics["test_lost_characters"] == of_mixed.metrics["test_lost_bytes"] == capitals > 50
+    assert of_lower.metrics["test_lost_characters"] == 0
+    assert any(f"{capitals} characters" in note for note in of_mixed.facts["notes"])
+    assert "of the text lost by the tokenizer" in of_mixed.headline
+    same = [judged_on(pipeline.data / "evaluated", config) for pipeline in (mixed, lower)]
+    assert same[0] != same[1], "their figures do not stand beside each other unmarked"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,14 @@ from tracked_stages import empty_database, workspace
 
 from model.architecture.interop import load_model
 from model.errors import GateError, IntegrityError, RegistryError, TrackingError
-from model.files import verify_manifest
-from tasks.registry import list_versions, promote, resolve, rollback
+from model.files import verify_manifest, write_json, write_manifest
+from model.tokenizer.config import TokenizerConfig
+from model.tokenizer.training import train_tokenizer
+from tasks.params import parse_params
+from tasks.publish import training_texts
+from tasks.registered_files import identity_of
+from tasks.registry import list_versions, open_registry, promote, resolve, rollback
+from tasks.tracking import tracking_errors
 
 __all__ = ["empty_database", "workspace"]
 
@@ -128,10 +135,121 @@ def test_a_champion_of_another_test_set_is_scored_again_on_the_present_one(pipel
     pipeline.train(seed=2)
     pipeline.judge(0.4, [toy_text(5), toy_text(6)])
     report = pipeline.publish()
-    assert "both scored again on the present test set" in report.headline
-    (mine, theirs) = (row["bits_per_byte"] for row in report.tables["Test result"])
-    assert mine == 0.4
-    assert 2 < theirs < 4  # about log2(600 ids) over 3 to 4 bytes a token
+    new = sum(len(toy_text(i).encode()) for i in (5, 6))
+    assert f"both scored again where {new:,} of {new:,} bytes of the test text are new to both" in report.headline
+    for row in report.tables["Test result"]:
+        assert 2 < row["bits_per_byte"] < 4  # about log2(600 ids) over 3 to 4 bytes a token
+
+
+@pytest.mark.feature("OPS-02")
+def test_a_champion_that_trained_on_the_new_test_texts_is_not_compared_on_them(pipeline: SmallPipeline) -> None:
+    """Another split seed: what was for training is now for testing."""
+    pipeline.judge(2.0, trained_on=[toy_text(5), toy_text(6)])
+    pipeline.publish()
+    pipeline.train(seed=2)
+    pipeline.judge(1.0, [toy_text(5), toy_text(6).replace("carried", "bore")], trained_on=[toy_text(1), toy_text(2)])
+    report = pipeline.publish()
+    assert "only 0 of 4," in report.headline
+    assert "publish.min_unseen_test_bytes" in report.headline
+    assert "by hand: `tisslm models promote 2`" in report.headline
+    assert aliases(pipeline.root) == {"champion": 1, "candidate": 2}
+    promote(pipeline.root, "toy", 2)
+    assert aliases(pipeline.root)["champion"] == 2
+
+
+@pytest.mark.feature("OPS-02")
+def test_only_what_is_new_to_both_decides_and_its_amount_is_said(pipeline: SmallPipeline) -> None:
+    pipeline.judge(2.0, trained_on=[toy_text(5), toy_text(9)])
+    pipeline.publish()
+    pipeline.train(seed=2)
+    pipeline.judge(1.0, [toy_text(5), toy_text(6), toy_text(7)], trained_on=[toy_text(8), f"Before. {toy_text(7)}"])
+    report = pipeline.publish()
+    sizes = [len(toy_text(i).encode()) for i in (5, 6, 7)]
+    assert f"where {sizes[1]:,} of {sum(sizes):,} bytes of the test text are new to both" in report.headline
+
+
+@pytest.mark.feature("OPS-02")
+def test_a_champion_without_a_record_of_its_texts_is_not_compared(pipeline: SmallPipeline) -> None:
+    old = pipeline.root / "old"
+    shutil.copytree(pipeline.folder("pretrained"), old)
+    with tracking_errors(pipeline.root):
+        registry = open_registry(pipeline.root, "toy")
+        run = registry.connection.client.create_run(registry.connection.experiment_id()).info.run_id
+        version = registry.register(old, identity_of(old), lambda: run, {"test_bits_per_byte": "2.0"})
+        registry.make_champion(version)
+    pipeline.train(seed=2)
+    pipeline.judge(1.0)
+    report = pipeline.publish()
+    assert "was registered without a record of its training texts" in report.headline
+    assert "by hand: `tisslm models promote 2`" in report.headline
+    assert aliases(pipeline.root)["champion"] == 1
+
+
+@pytest.mark.feature("OPS-02")
+def test_a_model_that_began_from_one_without_a_record_is_not_compared(pipeline: SmallPipeline) -> None:
+    pipeline.publish()
+    shutil.copytree(pipeline.folder("pretrained"), pipeline.root / "imported")
+    pipeline.train(seed=2)
+    pipeline.judge(1.0)
+    began = parse_params({"publish": {"name": "toy"}, "pretrain": {"from": "imported"}})
+    report = SmallPipeline(pipeline.root, began).publish()
+    assert "the candidate was trained from imported, of whose training texts there is no record" in report.headline
+    assert aliases(pipeline.root)["champion"] == 1
+
+
+@pytest.mark.feature("OPS-02")
+def test_what_a_model_began_from_has_seen_counts_as_seen(pipeline: SmallPipeline) -> None:
+    pipeline.judge(2.0, trained_on=[toy_text(5), toy_text(6)])
+    pipeline.publish()
+    shutil.copytree(resolve(pipeline.root, "toy").folder, pipeline.root / "start")
+    began = parse_params({"publish": {"name": "toy"}, "pretrain": {"from": "start"}})
+    record = training_texts(pipeline.folder("clean"), began, pipeline.root)
+    assert record.holds([toy_text(5), toy_text(7)]) == [True, False]
+
+
+@pytest.mark.feature("OPS-02")
+def test_a_tokenizer_that_loses_text_does_not_win_by_it(pipeline: SmallPipeline) -> None:
+    pipeline.publish()
+    pipeline.train(seed=2)
+    texts = [toy_text(index) for index in range(20)]
+    lossy = train_tokenizer(texts, TokenizerConfig(vocab_size=600, normalization=("lowercase",)))
+    lossy.save(pipeline.folder("pretrained"))
+    write_manifest(pipeline.folder("pretrained"))
+    pipeline.judge(1.0)
+    evaluated = pipeline.folder("evaluated") / "evaluation.json"
+    facts = json.loads(evaluated.read_text(encoding="utf-8"))
+    write_json(evaluated, {**facts, "predicted_digest": "what is left"})
+    report = pipeline.publish()
+    assert "they predict different texts" in report.headline
+    assert "0.0% of the champion's text does not come back" in report.headline
+    assert aliases(pipeline.root) == {"champion": 1, "candidate": 2}
+
+
+@pytest.mark.parametrize("damage", ["a bit", "no file"])
+def test_publishing_the_same_bytes_again_mends_the_registered_copy(pipeline: SmallPipeline, damage: str) -> None:
+    pipeline.publish()
+    weights = resolve(pipeline.root, "toy").folder / "model.safetensors"
+    whole = weights.read_bytes()
+    weights.unlink() if damage == "no file" else weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(IntegrityError, match="tisslm run --from publish --force"):
+        resolve(pipeline.root, "toy")
+    pipeline.publish()
+    assert weights.read_bytes() == whole
+    verify_manifest(resolve(pipeline.root, "toy").folder)
+    assert [version.version for version in list_versions(pipeline.root, "toy")] == [1]
+
+
+def test_a_changed_figure_in_the_registry_is_found_before_it_decides(pipeline: SmallPipeline) -> None:
+    pipeline.publish()
+    with tracking_errors(pipeline.root):
+        client = open_registry(pipeline.root, "toy").connection.client
+        client.set_model_version_tag("toy", "1", "test_bits_per_byte", "3.77")
+    pipeline.train(seed=2)
+    pipeline.judge(2.5)
+    report = pipeline.publish()
+    assert "the champion, version 1, is damaged" in report.headline
+    assert "not the one that was registered" in report.headline
+    assert aliases(pipeline.root)["champion"] == 1
 
 
 def test_a_changed_file_in_the_registry_is_refused_before_use(pipeline: SmallPipeline) -> None:
@@ -144,13 +262,15 @@ def test_a_changed_file_in_the_registry_is_refused_before_use(pipeline: SmallPip
         resolve(pipeline.root, "toy")
 
 
-def test_a_broken_champion_does_not_block_the_next_model(pipeline: SmallPipeline) -> None:
+def test_a_broken_champion_is_named_and_never_silently_beaten(pipeline: SmallPipeline) -> None:
     pipeline.publish()
     (resolve(pipeline.root, "toy").folder / "model.safetensors").unlink()
     pipeline.train(seed=2)
-    pipeline.judge(1.9, [toy_text(5)])
+    pipeline.judge(1.9)
     report = pipeline.publish()
-    assert "champion 1 cannot be judged on the present test set" in report.headline
+    assert "not champion: the champion, version 1, is damaged and cannot be compared" in report.headline
+    assert aliases(pipeline.root) == {"champion": 1, "candidate": 2}
+    promote(pipeline.root, "toy", 2)  # the way that the line names
     assert aliases(pipeline.root)["champion"] == 2
 
 

@@ -59,7 +59,9 @@ def _read(path: Path) -> dict[str, Tensor]:
         tensors: dict[str, Tensor] = load_file(path)
     except (SafetensorError, OSError, ValueError, KeyError) as error:
         said = " ".join(str(error).split())
-        raise CheckpointError(f"{path}: damaged ({said}); restore it with `dvc checkout --force`") from error
+        raise CheckpointError(
+            f"{path}: damaged ({said}); restore it, or `tisslm verify --repair` under data/"
+        ) from error
     for name, tensor in tensors.items():
         if tensor.dtype not in NUMBERS:
             raise CheckpointError(
