@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 BATCH_DOCUMENTS = 50_000
 ROWS_AT_ONCE = 5_000
+# ASCII bytes as a blank or a letter, so that words are counted without making them: ten times as fast as `split`.
+BLANK_OR_LETTER = bytes(ord(" ") if chr(i).isspace() else ord("a") for i in range(256))
 Row = dict[str, Any]
 
 
@@ -32,7 +34,8 @@ def fact_row(document: Document, split: str) -> Row:
     (its first 16 bytes).
     """
     text = document.text
-    n_bytes = len(text.encode("utf-8"))
+    encoded = text.encode("utf-8")
+    n_bytes = len(encoded)
     control, replaced = count_control_characters(text), text.count("\ufffd")
     return {
         "id": document.id,
@@ -44,13 +47,20 @@ def fact_row(document: Document, split: str) -> Row:
         "bytes": n_bytes,
         "bytes_per_character": n_bytes / max(len(text), 1),
         "lines": text.count("\n") + 1,
-        "words": len(text.split()),
+        "words": _words_in(text, encoded),
         "control_characters": control,
         "control_share": control / max(len(text), 1),
         "replacement_characters": replaced,
         "replacement_share": replaced / max(len(text), 1),
         "sha256": text_digest(text).hex(),
     }
+
+
+def _words_in(text: str, encoded: bytes) -> int:
+    """How many words `text.split()` gives."""
+    if not text.isascii():
+        return len(text.split())
+    return (b" " + encoded.translate(BLANK_OR_LETTER)).count(b" a")
 
 
 class FactsWriter:

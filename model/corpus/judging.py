@@ -37,7 +37,7 @@ DIGESTS = "digests.npy"
 LENGTHS = "lengths.npy"
 SIGNATURES = "signatures.npy"
 SHINGLES = "shingles"
-UNIT_CHARACTERS = 8_000_000
+UNIT_CHARACTERS = 16_000_000  # starting a process takes as long as judging this much
 BATCH_CHARACTERS = 1_000_000
 BATCH_DOCUMENTS = 512
 
@@ -74,7 +74,7 @@ class ShardToJudge:
 def shards_to_judge(
     raw: Path, config: CleanConfig, repeated_lines: Path | None = None, pii_key: bytes | None = None
 ) -> list[ShardToJudge]:
-    """The units of the first pass: neighbouring row groups of about 8 MB of text, whatever the number of workers."""
+    """The units of the first pass: neighbouring row groups of about 16 MB of text, whatever the number of workers."""
     import pyarrow.parquet as pq
 
     units = []

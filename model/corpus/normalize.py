@@ -18,6 +18,7 @@ from model.corpus.config import NormalizeConfig
 CONTROL_CHARACTERS = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ufeff\ufff9-\ufffb\u206a-\u206f]")
 ASCII_CONTROL_CHARACTERS = bytes(i for i in range(128) if CONTROL_CHARACTERS.match(chr(i)))
 LINE_ENDS = re.compile("\r\n|[\r\x0b\x0c\x1c-\x1f\x85\u2028\u2029]")
+ASCII_LINE_ENDS, ASCII_SPACES = "\r\x0b\x0c\x1c\x1d\x1e\x1f", " \t"
 ODD_LINE_ENDS = "\r\x0b\x0c\x1c\x1d\x1e\x1f\x85\u2028\u2029"
 SPACES = " \t\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
 SPACES_AT_LINE_ENDS = re.compile(r"[^\S\n]+$", re.MULTILINE)
@@ -104,9 +105,10 @@ def to_unicode_form(text: str, form: Literal["NFC", "NFKC"], lower: bool = False
 def tidy_white_space(text: str) -> str:
     r"""Lines end in `\n` with no spaces before it; at most two blank lines follow each other; none at either end."""
     # looking for single characters first is many times as fast as the expressions, which most texts do not need
-    if any(end in text for end in ODD_LINE_ENDS):
+    ends, spaces = (ASCII_LINE_ENDS, ASCII_SPACES) if text.isascii() else (ODD_LINE_ENDS, SPACES)
+    if any(end in text for end in ends):
         text = LINE_ENDS.sub("\n", text)
-    if any(f"{space}\n" in text for space in SPACES):
+    if any(f"{space}\n" in text for space in spaces):
         text = SPACES_AT_LINE_ENDS.sub("", text)
     if "\n\n\n\n" in text:
         text = MANY_BLANK_LINES.sub("\n\n\n", text)

@@ -28,7 +28,7 @@ from model.files import (
     sha256_text,
     storage_errors,
     verify_manifest,
-    write_json,
+    write_text,
 )
 
 WORK = Path(".tisslm") / "work"
@@ -173,7 +173,7 @@ class _Kept:
             return found["result"]
         final = self.store.unit_folder(unit.key)
         with finished_folder(final) as folder:
-            write_json(folder / RESULT, {"result": self.function(unit, folder)})
+            write_text(folder / RESULT, canonical_json({"result": self.function(unit, folder)}))
         return read_json(final / RESULT)["result"]
 
 

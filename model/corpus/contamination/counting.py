@@ -132,6 +132,8 @@ class ContaminationCount:
             worst = self.worst[benchmark]
             if len(worst) == self._examples and evidence > worst[-1]:
                 continue
+            if any(known.item == item and known < evidence for known in worst):
+                continue
             begin, end = self.index.ngram_starts[item : item + 2]
             shared = _longest_stretch(texts, text, hits, self.index.ngrams[begin:end], self._width(item))
             evidence = Evidence(evidence.missing, evidence.runs, position, item, name, shared)

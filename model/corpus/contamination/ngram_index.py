@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from model.corpus.contamination.items import Item
-from model.corpus.contamination.ngram_kernels import find_ngrams, mark
+from model.corpus.contamination.ngram_search import bloom_filter, find_runs, find_short
 from model.corpus.near_duplicates.shingles import windows
 from model.corpus.near_duplicates.words import Words, characters_of, words_of
 
@@ -98,10 +98,10 @@ class NgramIndex:
         short = np.unique(item_words[(item_words >= prefix_words) & (item_words < n)])
         hashes, ngrams, ngram_starts = runs.by_item(len(ids))
         kept_items, item_starts = _items_of_ngrams(ngrams, ngram_starts, len(hashes))
-        prefix_filter = _bloom_filter(np.concatenate(prefixes))
+        prefix_filter = bloom_filter(np.concatenate(prefixes))
         return cls(
             n, tuple(names), tuple(ids), np.array(benchmark_of, np.int32), item_words, hashes, ngrams, ngram_starts,
-            kept_items, item_starts, _bloom_filter(hashes), short, prefix_words, prefix_filter,
+            kept_items, item_starts, bloom_filter(hashes), short, prefix_words, prefix_filter,
             runs.cutoff / WHOLE_RANGE,
         )  # fmt: skip
 
@@ -109,20 +109,11 @@ class NgramIndex:
         """All indexed runs in texts: (n_hits, 3) int64: text, first word's place in the text, place in `hashes`."""
         if not len(self.hashes):
             return np.empty((0, 3), np.int64)
-        # Pages that are never written cost no memory.
-        room = np.empty((len(words.hashes) * (len(self.short_widths) + 1), 3), np.int64)
-        n = find_ngrams(
-            words.hashes, words.starts, self.n, self.hashes, self.filter_words, self.short_widths, self.prefix_words,
-            self.prefix_filter, room,
-        )  # fmt: skip
-        return room[:n].copy()
-
-
-def _bloom_filter(hashes: np.ndarray) -> np.ndarray:
-    """A filter with four hashes in a word of 64 bits at most."""
-    filter_words = np.zeros(1 << max(10, (len(hashes) // 4).bit_length()), np.uint64)
-    mark(hashes, filter_words)
-    return filter_words
+        hits = find_runs(words, self.n, self.hashes, self.filter_words)
+        if len(self.short_widths):
+            short = find_short(words, self.short_widths, self.hashes, self.prefix_words, self.prefix_filter)
+            hits = np.concatenate([hits, short])
+        return hits[np.argsort(hits[:, 0], kind="stable")]
 
 
 class _Runs:

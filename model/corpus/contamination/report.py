@@ -191,19 +191,24 @@ def _checked(counts: Sequence[ContaminationCount], items: Iterable[Item]) -> dic
                 wanted.setdefault(key, []).append((number, one.document, one.shared.removesuffix(" ...")))
     checked = {}
     for item in items if wanted else ():
-        for number, document, shared in wanted.get((item.benchmark, item.id), ()):
-            is_in = f" {plain_words(shared)} " in f" {plain_words(item.text)} "
-            checked[number, item.benchmark, item.id, document] = is_in
+        if examples := wanted.get((item.benchmark, item.id)):
+            whole = f" {plain_words(item.text)} "
+            for number, document, shared in examples:
+                checked[number, item.benchmark, item.id, document] = f" {plain_words(shared)} " in whole
     return checked
 
 
 def plain_words(text: str) -> str:
     """The words of a text as they are compared, with single spaces between them."""
-    folded, letters = folded_code_points(), characters_of([text])
-    spans = words_of(letters, with_spans=True).spans
-    words = []
-    for begin, end in spans.tolist():
-        codes = letters.characters[begin:end]
-        counted = folded[codes] & ~UNSPACED
-        words.append("".join(map(chr, (counted[counted > SKIPPED] if (counted > SKIPPED).any() else codes).tolist())))
-    return " ".join(words)
+    letters = characters_of([text])
+    begins, ends = words_of(letters, with_spans=True).spans.T
+    steps = np.zeros(len(letters.characters) + 1, np.int8)
+    steps[begins] += 1
+    steps[ends] -= 1
+    codes = folded_code_points()[letters.characters] & ~UNSPACED
+    is_counted = codes > SKIPPED
+    if not is_counted.any():  # a text of marks alone, each a word
+        codes, is_counted = letters.characters, np.ones(len(codes), bool)
+    places = np.flatnonzero(is_counted & (np.cumsum(steps[:-1], dtype=np.int8) > 0))
+    spaced = np.insert(codes[places], np.searchsorted(places, begins[1:]), ord(" "))
+    return spaced.astype("<u4").tobytes().decode("utf-32-le", "surrogatepass")

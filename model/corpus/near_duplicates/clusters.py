@@ -123,7 +123,10 @@ def _equal_united(
     """A forest in which equal signatures are united, and the documents that have a signature."""
     parent = np.arange(len(values), dtype=np.int64)
     documents = _with_shingles(values)
-    unite_equal(values, documents, *_sorted_keys(values, documents, groups, 0, values.shape[1]), parent)
+    keys, order = _sorted_keys(values, documents, groups, 0, values.shape[1])
+    if not _has_equal(keys, order):
+        return parent, documents
+    unite_equal(values, documents, keys, order, parent)
     all_roots(parent)
     if exact is not None and limits(config)[1] > values.shape[1]:
         for i in np.flatnonzero(parent != np.arange(len(parent))).tolist():
@@ -157,6 +160,12 @@ def _sorted_keys(
     return keys, np.argsort(keys)
 
 
+def _has_equal(keys: np.ndarray, order: np.ndarray) -> bool:
+    """Whether any bucket has two members; without copies no kernel that walks buckets is compiled."""
+    ordered = keys[order]
+    return bool((ordered[1:] == ordered[:-1]).any())
+
+
 def _band_pairs(
     values: np.ndarray, documents: np.ndarray, groups: np.ndarray, band: int, config: NearDuplicatesConfig,
     parent: np.ndarray,
@@ -164,6 +173,8 @@ def _band_pairs(
     """The candidates of one band, (n, 3) int64, in portions of bounded size."""
     cut = banding(config.threshold, config.signature_values)
     keys, order = _sorted_keys(values, documents, groups, band * cut.rows, (band + 1) * cut.rows)
+    if not _has_equal(keys, order):
+        return
     next_keys, following = np.empty(len(documents), np.uint64), (band + 1) % cut.bands * cut.rows
     band_keys(values, documents, groups, following, following + cut.rows, next_keys)
     least, sure = limits(config)

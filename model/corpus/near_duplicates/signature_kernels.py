@@ -18,7 +18,7 @@ def distinct(hashes: np.ndarray) -> Any:
     """The different values of an array of non-zero hashes, in linear time."""
     size = 1024
     table = np.zeros(size, np.uint64)
-    n = 0
+    n = np.int64(0)
     for value in hashes:
         if 2 * n >= size:
             larger = np.zeros(4 * size, np.uint64)
@@ -35,14 +35,22 @@ def distinct(hashes: np.ndarray) -> Any:
         if not table[at]:
             table[at] = value
             n += 1
-    return table[table != 0]
+    found = np.empty(n, np.uint64)
+    n = 0
+    for value in table:
+        if value:
+            found[n] = value
+            n += 1
+    return found
 
 
 @compiled
 def fill_empty_bins(elements: np.ndarray, values: np.ndarray, missing: int) -> None:
     """Later rounds of fast similarity sketching: fill the bins that no element has hit so far."""
     n_values = len(values)
-    filled_in = np.where(values == UNFILLED, -1, 0)  # the round, -1 while empty
+    filled_in = np.empty(n_values, np.int64)  # the round, -1 while empty
+    for at in range(n_values):
+        filled_in[at] = -1 if values[at] == UNFILLED else 0
     for turn in range(1, n_values):
         seed = mix(np.uint64(turn))
         for element in elements:
@@ -61,7 +69,8 @@ def fill_empty_bins(elements: np.ndarray, values: np.ndarray, missing: int) -> N
         if filled_in[at] == -1:
             seed = mix(np.uint64(n_values + at))
             for element in elements:
-                values[at] = min(values[at], np.uint32(mix(element ^ seed) & np.uint64(0xFFFFFFFF)))
+                value = np.uint32(mix(element ^ seed) & np.uint64(0xFFFFFFFF))
+                values[at] = min(values[at], value)
 
 
 @compiled
@@ -86,7 +95,7 @@ def fill_signatures(hashes: np.ndarray, starts: np.ndarray, signatures: np.ndarr
             place = np.int64(((drawn >> np.uint64(32)) * np.uint64(n_values)) >> np.uint64(32))
             value = np.uint32(drawn & np.uint64(0xFFFFFFFF))
             values[place] = min(values[place], value)
-        missing = 0
+        missing = np.int64(0)  # a literal would compile `fill_empty_bins` twice
         for at in range(n_values):
             missing += values[at] == UNFILLED
         if missing:
