@@ -152,11 +152,12 @@ def refuse_unknown(tensors: Mapping[str, Tensor], config: ModelConfig, model_typ
     """
     known = {name for piece in FAMILIES[model_type].pieces(config) for name in piece.published}
     if config.tie_embeddings and "lm_head.weight" in tensors:
-        (embedding,) = next(p for p in FAMILIES[model_type].pieces(config) if p.ours == "embedding.weight").published
+        pieces = FAMILIES[model_type].pieces(config)
+        (embedding,) = next(piece.published for piece in pieces if piece.ours == "embedding.weight")
         if not torch.equal(tensors["lm_head.weight"], _prefixed(tensors, model_type)[embedding]):
             raise CheckpointError(
-                f"{where}: lm_head.weight differs from {embedding}, but tie_word_embeddings says that they are one; set "
-                "tie_word_embeddings to false in config.json if the head is meant"
+                f"{where}: lm_head.weight differs from {embedding}, but tie_word_embeddings says that they are one; "
+                "set tie_word_embeddings to false in config.json if the head is meant"
             )
         known.add("lm_head.weight")
     unknown = [n for n in _prefixed(tensors, model_type) if n not in known and not n.endswith(IGNORED)]

@@ -33,8 +33,9 @@ HARMLESS: dict[str, tuple[str, ...]] = {
         "use_cache", "cache_implementation", "attn_implementation", "_attn_implementation",
         "_attn_implementation_autoset", "_attn_implementation_internal", "experts_implementation",
         "_experts_implementation", "_experts_implementation_internal", "return_dict", "output_attentions",
-        "output_hidden_states", "torchscript", "use_bfloat16", "chunk_size_feed_forward", "pruned_heads", "tf_legacy_loss",
-        "use_mambapy", "use_associative_scan", "fused_add_norm", "tie_last_hidden_states", "use_flash_attn",
+        "output_hidden_states", "torchscript", "use_bfloat16", "chunk_size_feed_forward", "pruned_heads",
+        "tf_legacy_loss", "use_mambapy", "use_associative_scan", "fused_add_norm", "tie_last_hidden_states",
+        "use_flash_attn",
     ),
     "of other heads than the language model's": (
         "id2label", "label2id", "num_labels", "problem_type", "summary_type", "summary_use_proj", "summary_activation",
