@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from model.errors import TokenizerError
 from model.tokenizer.alphabet import unspelled
 from model.tokenizer.engines.added import with_added_tokens
 from model.tokenizer.engines.byte_pairs import BytePairModel, byte_pair_model, known_rule
+from model.tokenizer.engines.hugging_face import cuttable
 from model.tokenizer.pretokenization import pieces
 
 Ids = npt.NDArray[np.uint32]
@@ -30,6 +31,7 @@ class Sampler:
         model = byte_pair_model(settings["model"], "")
         self._settings, self._inner = settings, inner
         self._rule = None if settings.get("normalizer") else known_rule(settings.get("pre_tokenizer"))
+        self._cut = cuttable(settings)
         self._pairs = _BytePairs(model) if model is not None and len(model.merges) else None
         self._unigram = _Unigram(settings) if settings["model"].get("type") == "Unigram" else None
         if self._pairs is None and self._unigram is None:
@@ -47,7 +49,7 @@ class Sampler:
                 return pairs.segment(words, dropout, generator)
             return unigram.segment(words, alpha, generator) if unigram is not None else np.empty(0, np.uint32)
 
-        engine = with_added_tokens(_Drawing(self._words, segment), self._settings)
+        engine = with_added_tokens(_Drawing(self._words, segment, self._cut), self._settings)
         if engine is None:
             raise TokenizerError(
                 "tokenize.subword_regularization: the tokenizer has added tokens that strip white space or match whole "
@@ -75,8 +77,9 @@ class _Drawing:
 
     name = "sampling"
 
-    def __init__(self, words: Callable[[str], Words], segment: Callable[[Words], Ids]) -> None:
+    def __init__(self, words: Callable[[str], Words], segment: Callable[[Words], Ids], cut: bool) -> None:
         self._words = words
+        self._cut = cut
         self._segment = segment
 
     def encode(self, text: str) -> Ids:
@@ -85,7 +88,10 @@ class _Drawing:
 
     def encode_batch(self, texts: Sequence[str]) -> list[Ids]:
         """A segmentation of each text."""
-        return [np.concatenate([self._segment(self._words(part)) for part in pieces(text)]) for text in texts]
+        return [np.concatenate([self._segment(self._words(part)) for part in self._parts(text)]) for text in texts]
+
+    def _parts(self, text: str) -> Iterable[str]:
+        return pieces(text) if self._cut else (text,)
 
 
 class _BytePairs:

@@ -19,6 +19,7 @@ from model.architecture.config.options import (
     RecurrentConfig,
 )
 from model.architecture.interop import gemma2, gpt2, llama, mamba, mistral, mixtral, own, qwen2, qwen3
+from model.architecture.interop.published_keys import checked
 from model.errors import ConfigError
 
 PUBLISHED: dict[str, ModuleType] = {
@@ -122,6 +123,8 @@ def from_hugging_face(published: Mapping[str, Any], where: str = "config.json") 
             f"{where}: quantization_config: packed weights are not read; import the model that they were made from, or "
             "its GGUF file"
         )
+    if kind in PUBLISHED:
+        published = checked(published, kind, where)
     return _read(FAMILIES[kind], published, where)
 
 

@@ -79,6 +79,7 @@ def _state(tensors: Mapping[str, Tensor], config: ModelConfig, model_type: str, 
     with torch.device("meta"):
         expected = dict(Decoder(config).named_parameters())
     pieces = family.pieces(config)
+    refuse_damaged(tensors, where)
     state = imported(_prefixed(tensors, model_type), pieces, expected, where)
     if config.tie_embeddings:
         state["head.weight"] = state["embedding.weight"]
@@ -129,6 +130,20 @@ def assembled(config: ModelConfig, state: Mapping[str, Tensor], *, dtype: torch.
     return model.eval()
 
 
+def refuse_damaged(tensors: Mapping[str, Tensor], where: str) -> None:
+    """Weights that are no numbers make logits that are none, at the first token or at the thousandth.
+
+    Raises:
+        CheckpointError: A tensor holds NaN or infinity; the message names it.
+    """
+    for name, tensor in tensors.items():
+        if not torch.isfinite(tensor).all():
+            raise CheckpointError(
+                f"{where}: tensor {name} holds NaN or infinity, expected finite numbers; get the model again, or train "
+                "it again"
+            )
+
+
 def refuse_unknown(tensors: Mapping[str, Tensor], config: ModelConfig, model_type: str, where: str) -> None:
     """A tensor that no part reads means another model than the configuration says.
 
@@ -136,7 +151,15 @@ def refuse_unknown(tensors: Mapping[str, Tensor], config: ModelConfig, model_typ
         CheckpointError: There is one; the message names it.
     """
     known = {name for piece in FAMILIES[model_type].pieces(config) for name in piece.published}
-    known |= {"lm_head.weight"} if config.tie_embeddings else set()
+    if config.tie_embeddings and "lm_head.weight" in tensors:
+        pieces = FAMILIES[model_type].pieces(config)
+        (embedding,) = next(piece.published for piece in pieces if piece.ours == "embedding.weight")
+        if not torch.equal(tensors["lm_head.weight"], _prefixed(tensors, model_type)[embedding]):
+            raise CheckpointError(
+                f"{where}: lm_head.weight differs from {embedding}, but tie_word_embeddings says that they are one; "
+                "set tie_word_embeddings to false in config.json if the head is meant"
+            )
+        known.add("lm_head.weight")
     unknown = [n for n in _prefixed(tensors, model_type) if n not in known and not n.endswith(IGNORED)]
     if unknown:
         raise CheckpointError(

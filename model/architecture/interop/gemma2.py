@@ -50,7 +50,7 @@ def from_published(published: Published, where: str) -> ModelConfig:
     Raises:
         ConfigError: A key that no part of ours computes.
     """
-    require_plain(published, {"hidden_activation": "gelu_pytorch_tanh", "use_bidirectional_attention": None}, where)
+    require_plain(published, {"hidden_activation": "gelu_pytorch_tanh"}, where)
     published = {**MISSING, **published}
     values = llama.decoder_values(published, where)
     scalar = number(published, "query_pre_attn_scalar", where)

@@ -48,7 +48,7 @@ def from_published(published: Published, where: str) -> ModelConfig:
     Raises:
         ConfigError: A key that no part of ours computes.
     """
-    plain = {"scale_attn_weights": True, "scale_attn_by_inverse_layer_idx": False, "add_cross_attention": False}
+    plain = {"scale_attn_weights": True, "scale_attn_by_inverse_layer_idx": False}
     require_plain(published, plain, where)
     activation = published.get("activation_function", "gelu_new")
     if activation not in ACTIVATIONS:

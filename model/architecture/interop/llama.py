@@ -65,7 +65,7 @@ def from_published(published: Published, where: str) -> ModelConfig:
     Raises:
         ConfigError: It is not a plain Llama; the message names the key.
     """
-    require_plain(published, {"hidden_act": "silu", "pretraining_tp": 1}, where)
+    require_plain(published, {"hidden_act": "silu"}, where)
     values = decoder_values({**MISSING, **published}, where)
     values["attention"] = {"bias": "all" if published.get("attention_bias") else "none"}
     values["feedforward"] = {"bias": bool(published.get("mlp_bias", False))}

@@ -6,7 +6,7 @@ from typing import Any
 
 from model.architecture.config import ModelConfig
 from model.architecture.interop import llama
-from model.architecture.interop.published_config import Published, build, require_plain, spans
+from model.architecture.interop.published_config import Published, build, require_plain, spans, written_layer_types
 
 MODEL_TYPE = "mistral"
 MISSING = {
@@ -38,6 +38,8 @@ def from_published(published: Published, where: str) -> ModelConfig:
     published = {**MISSING, **published}
     values = llama.decoder_values(published, where)
     window = published.get("sliding_window")
-    layers = None if window is None else ["sliding_attention"]
+    # with them transformers opens the file as Ministral, which computes the same with a window in some layers
+    kinds = written_layer_types(published, values["n_layers"], where)
+    layers = kinds or (None if window is None else ["sliding_attention"])
     values["attention"] = spans(layers, window, values["context_length"], where)
     return build(values, where)

@@ -81,7 +81,8 @@ def rotary(published: Published, where: str) -> tuple[float, dict[str, Any]]:
     Raises:
         ConfigError: A kind of scaling that has no equivalent here.
     """
-    rope = published.get("rope_parameters") or published.get("rope_scaling") or {}
+    # transformers takes the older key where both are there, and the outer context before the one inside
+    rope = published.get("rope_scaling") or published.get("rope_parameters") or {}
     if not isinstance(rope, Mapping):
         raise ConfigError(f"{where}: rope_parameters is a {type(rope).__name__}, expected a mapping")
     if any(isinstance(value, Mapping) for value in rope.values()):
@@ -94,7 +95,10 @@ def rotary(published: Published, where: str) -> tuple[float, dict[str, Any]]:
         raise ConfigError(
             f"{where}: partial_rotary_factor {rope['partial_rotary_factor']} is not supported, expected 1"
         )
-    context = rope.get("original_max_position_embeddings", published.get("max_position_embeddings"))
+    context = published.get(
+        "original_max_position_embeddings",
+        rope.get("original_max_position_embeddings", published.get("max_position_embeddings")),
+    )
     if kind == "default":
         return theta, {"kind": "none"}
     factor = number(rope, "factor", f"{where}: rope_parameters")

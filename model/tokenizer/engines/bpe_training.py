@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -121,9 +122,12 @@ def _joined(batch: list[bytes]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.i
 
 def count_words_by_chain(texts: Iterable[str], pre_tokenizer: Any, normalizer: Any | None) -> WordCounts:
     """The same by a `tokenizers` pre-tokenizer that ends with bytes, for every other chain of rules."""
+    from model.tokenizer.engines.hugging_face import cuttable
+
+    cut = normalizer is None and cuttable({"pre_tokenizer": json.loads(pre_tokenizer.__getstate__())})
     counted: dict[str, int] = {}
     for text in texts:
-        for piece in pieces(text):
+        for piece in pieces(text) if cut else (text,):
             whole = piece if normalizer is None else normalizer.normalize_str(piece)
             for word, _ in pre_tokenizer.pre_tokenize_str(whole):
                 counted[word] = counted.get(word, 0) + 1

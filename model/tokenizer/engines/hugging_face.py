@@ -10,9 +10,11 @@ import numpy.typing as npt
 
 from model.errors import TokenizerError
 from model.tokenizer.pretokenization import CONTROL_GUARD, pieces
-from model.tokenizer.rules import ABC, CUTTING, KEEPING
+from model.tokenizer.rules import ABC, CODE, CUTTING, GPT2, GPT4, KEEPING, O200K
 
 CHARACTERS_AT_ONCE = 1_000_000
+WORDS = (GPT2, GPT4, O200K, CODE)
+"""The rules in which a word that holds a letter ends with one."""
 
 Ids = npt.NDArray[np.uint32]
 
@@ -68,11 +70,16 @@ class HuggingFaceEngine:
 
 
 def cuttable(settings: dict[str, Any]) -> bool:
-    """Whether `pieces` may cut texts: no normalizer, no text in added tokens, named rules that keep to its borders."""
+    """Whether `pieces` may cut texts.
+
+    There is no normalizer, no text becomes an added token, every rule keeps to the borders at which `pieces` cuts, and
+    one of them is a border there itself: `whitespace` or the rules of digits alone leave `budget,` one word.
+    """
     if settings.get("normalizer") or any(not token["special"] for token in settings.get("added_tokens") or ()):
         return False
     safe = {*CUTTING.values(), *KEEPING.values(), CONTROL_GUARD} - {ABC}
     steps = list(_steps(settings.get("pre_tokenizer")))
+    ends_words = False
     for step in steps:
         if step["type"] == "Split":
             expression = (step.get("pattern") or {}).get("Regex", "")
@@ -80,9 +87,12 @@ def cuttable(settings: dict[str, Any]) -> bool:
                 expression = expression.removeprefix(kept + "|")
             if expression not in safe and not expression.startswith("(?m:.{1,"):
                 return False
+            ends_words = ends_words or (expression in WORDS and step.get("behavior") == "Isolated")
         elif step["type"] != "ByteLevel" or step.get("add_prefix_space"):
             return False
-    return bool(steps)
+        else:
+            ends_words = ends_words or step.get("use_regex", True)
+    return ends_words
 
 
 def _steps(pre_tokenizer: dict[str, Any] | None) -> Iterable[dict[str, Any]]:
