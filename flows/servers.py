@@ -13,9 +13,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.processes import FOLDER, end_process, identity, is_alive, record_process
+from flows.processes import FOLDER, end_process, record_process
 from model.errors import BusyError, IntegrityError, TrackingError
 from model.files import read_json, write_json
+from tasks.process_identity import process_identity, still_runs
 from tasks.settings import workspace_environment
 
 LOOPBACK = "127.0.0.1"
@@ -123,7 +124,7 @@ def recorded_servers(root: Path) -> dict[str, str]:
     """Addresses of the servers that `tisslm ui` (or `deploy`) runs now in this workspace, by name; empty if none."""
     with contextlib.suppress(IntegrityError, KeyError, TypeError):
         record = read_json(root / UI_RECORD)
-        if is_alive(record["owner"]):
+        if still_runs(record["owner"]):
             return {name: address for name, address in record["servers"].items() if answers(address, name)}
     return {}
 
@@ -133,7 +134,7 @@ def record_servers(root: Path, servers: list[Server]) -> Iterator[None]:
     """Let other commands find these servers while the block runs."""
     path = root / UI_RECORD
     addresses = {server.name: server.address for server in servers}
-    write_json(path, {"owner": identity(os.getpid()), "servers": addresses})
+    write_json(path, {"owner": process_identity(), "servers": addresses})
     try:
         yield
     finally:

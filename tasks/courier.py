@@ -22,8 +22,9 @@ from pathlib import Path
 
 from model.errors import IntegrityError, TissLMError
 from model.files import read_json, write_json
-from tasks.delivery import Delivery, Sent
-from tasks.journal_file import PIPELINE_CLOSED, JournalFile, journal_files, journal_folder, still_runs
+from tasks.delivery import Delivery, Sent, has_unsent
+from tasks.journal_file import PIPELINE_CLOSED, JournalFile, journal_files, journal_folder
+from tasks.process_identity import still_runs
 from tasks.settings import Settings, read_settings
 from tasks.tracking import (
     ABSENT,
@@ -119,7 +120,7 @@ def delivery_report(root: Path) -> DeliveryReport:
         name = f"{file.pipeline}/{file.stage}"
         if sent.problem:
             refused.append(f"{name}: {sent.problem}")
-        elif not sent.done and not (sent.offset >= file.path.stat().st_size and still_runs(file.first())):
+        elif has_unsent(file, sent) or not (sent.ended(file) or still_runs(file.first())):
             waiting.append(name)
     for closed in journal_folder(root).glob(f"*/{PIPELINE_CLOSED}"):
         record = known_run(root, pipeline_key(closed.parent.name))
@@ -139,20 +140,24 @@ class Courier:
     Attributes:
         root: The workspace.
         settings: Timeouts and the experiment's name.
-        done: Journals that need no further look.
+        done: Journals that need no further look while they have the size noted here.
+        idle_since: When a pipeline of a living owner was first seen with nothing left to send.
     """
 
     root: Path
     settings: Settings
-    done: set[Path] = field(default_factory=set)
+    done: dict[Path, int] = field(default_factory=dict)
+    idle_since: dict[str, float] = field(default_factory=dict)
     connection: Connection | None = None
 
     def open_files(self) -> list[JournalFile]:
         """Journals that are not delivered to their end, in the order in which their stages were started."""
         key = server_key(self.root)
-        files = [file for file in journal_files(self.root) if file.path not in self.done]
-        self.done |= {file.path for file in files if Sent.read(file, key).done}
-        files = [file for file in files if file.path not in self.done]
+        sizes = {file: file.path.stat().st_size for file in journal_files(self.root)}
+        files = [file for file, size in sizes.items() if self.done.get(file.path) != size]
+        states = {file: Sent.read(file, key) for file in files}
+        self.done |= {file.path: sizes[file] for file in files if states[file].ended(file)}
+        files = [file for file in files if not states[file].ended(file)]
         return sorted(files, key=lambda file: (int(file.first().get("order", 0)), file.path))
 
     def send_all(self) -> bool:
@@ -202,7 +207,8 @@ class Courier:
         files = [JournalFile(path) for path in folder.glob("*-*.jsonl")]
         key = server_key(self.root)
         sent = {file: Sent.read(file, key) for file in files}
-        if not files or not all(state.done for state in sent.values()):
+        if not files or not all(state.ended(file) for file, state in sent.items()):
+            self.idle_since.pop(pipeline, None)
             return False
         ended = max(file.path.stat().st_mtime for file in files)
         openings = {file: file.first() for file in files}
@@ -211,7 +217,8 @@ class Courier:
             status, ended_ms = str(closed["status"]), int(closed["time_ms"])
         except (IntegrityError, KeyError, ValueError):
             owners = [first["pipeline"]["owner"] for first in openings.values() if first and first["pipeline"]["owner"]]
-            if any(still_runs(owner) for owner in owners) and time.time() - ended < OWNER_IDLE_S:
+            idle_s = time.monotonic() - self.idle_since.setdefault(pipeline, time.monotonic())
+            if any(still_runs(owner) for owner in owners) and idle_s < OWNER_IDLE_S:
                 return False
             last = {file.stage: file for file in sorted(files, key=lambda file: int(openings[file].get("order", 0)))}
             states = {sent[file].status for file in last.values()}

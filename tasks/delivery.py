@@ -13,7 +13,8 @@ from typing import Any
 
 from model.errors import IntegrityError
 from model.files import read_json, write_json
-from tasks.journal_file import Event, JournalFile, read_events, still_runs
+from tasks.journal_file import Event, JournalFile, read_events
+from tasks.process_identity import still_runs
 from tasks.tracking import (
     NAME_TAG,
     PARENT_TAG,
@@ -55,6 +56,17 @@ class Sent:
         """Note the state atomically."""
         write_json(file.sent, self.__dict__)
 
+    def ended(self, file: JournalFile) -> bool:
+        """Whether the journal needs no further look: closed or refused with nothing after it, or nothing is in it."""
+        if not has_unsent(file, self):
+            return self.done or not self.offset
+        return self.done and bool(self.problem)
+
+
+def has_unsent(file: JournalFile, sent: Sent) -> bool:
+    """Whether the journal holds events that the server does not have."""
+    return any(True for _ in read_events(file.path, sent.offset))
+
 
 @dataclass
 class Batch:
@@ -86,7 +98,7 @@ class Delivery:
         Raises:
             MlflowException: The server does not answer or refuses; what was sent before is noted.
         """
-        if self.sent.done or not self._open:
+        if not self._open or self.sent.ended(self._file):
             return False
         alive = still_runs(self._open)  # asked before reading, so that what it wrote last is read
         if alive and self._file.path.stat().st_size <= self.sent.offset:
@@ -97,6 +109,9 @@ class Delivery:
         self.sent.key = key
         before = self.sent.offset
         run_id = self._child(key)
+        if self.sent.done:  # taken for dead, and it wrote again
+            self.sent.done, self.sent.status = False, ""
+            self._client.update_run(run_id, status="RUNNING")
         batch, offset = Batch(), self.sent.offset
         closed: Event | None = None
         for offset, event in read_events(self._file.path, self.sent.offset):

@@ -12,14 +12,11 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import psutil
 
 from model.files import storage_errors
 
@@ -124,21 +121,3 @@ class EventWriter:
         with storage_errors(self.path):
             os.fsync(self._descriptor)
         os.close(self._descriptor)
-
-
-def process_identity(process: psutil.Process | None = None) -> Event:
-    """Who a process is, beyond its number that the system uses again: host, pid, start time."""
-    process = process or psutil.Process()
-    return {"host": socket.gethostname(), "pid": process.pid, "process_started": round(process.create_time(), 2)}
-
-
-def still_runs(identity: Event) -> bool:
-    """Whether the process that `process_identity` described is still there; one of another host counts as there."""
-    if identity.get("host") != socket.gethostname():
-        return True
-    try:
-        process = psutil.Process(int(identity["pid"]))
-        same = abs(process.create_time() - float(identity["process_started"])) < 1.0
-        return bool(same and process.status() != psutil.STATUS_ZOMBIE)
-    except (psutil.NoSuchProcess, KeyError, ValueError, TypeError):
-        return False
