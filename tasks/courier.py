@@ -58,6 +58,7 @@ class DeliveryReport:
         delivered: Nothing is left to send.
         waiting: Attempts with something left, as `pipeline/stage`.
         refused: Attempts of which the server refused something for good, with the reason.
+        damaged: Journals with lines that can no longer be read, and which; all their other lines are sent.
         uri: The tracking server, without credentials.
         problem: What went wrong last; empty where nothing did.
     """
@@ -67,6 +68,7 @@ class DeliveryReport:
     refused: list[str]
     uri: str
     problem: str
+    damaged: tuple[str, ...] = ()
 
 
 def ensure_courier(root: Path, settings: Settings) -> None:
@@ -94,12 +96,16 @@ def _start_courier(root: Path) -> None:
         )
 
 
-def deliver(root: Path, wait_s: float) -> DeliveryReport:
+def deliver(root: Path, wait_s: float, again: bool = False) -> DeliveryReport:
     """Have everything delivered that was journalled so far, waiting at most `wait_s` seconds for it.
 
-    What does not arrive stays in the journals. A stage that still runs counts as delivered up to now.
+    What does not arrive stays in the journals. A stage that still runs counts as delivered up to now; with `again`
+    journals that were refused before are tried once more from their beginning.
     """
     deadline = time.monotonic() + wait_s
+    for file in journal_files(root) if again else ():
+        if Sent.read(file, server_key(root)).problem:
+            Sent(server_key(root)).write(file)
     _status_file(root).unlink(missing_ok=True)
     if delivery_report(root).waiting and not _courier_runs(root):
         _start_courier(root)
@@ -114,10 +120,13 @@ def deliver(root: Path, wait_s: float) -> DeliveryReport:
 def delivery_report(root: Path) -> DeliveryReport:
     """What has arrived and what waits, from the workspace's own notes; asks no server."""
     uri, key = shown_uri(tracking_uri(root)), server_key(root)
-    waiting, refused = [], []
+    waiting, refused, damaged = [], [], []
     for file in journal_files(root):
         sent = Sent.read(file, key)
         name = f"{file.pipeline}/{file.stage}"
+        if sent.damaged:
+            lines = ", ".join(map(str, sent.damaged[:5])) + (" and more" if len(sent.damaged) > 5 else "")
+            damaged.append(f"{file.path}: line {lines} changed since it was written, so it was not sent")
         if sent.problem:
             refused.append(f"{name}: {sent.problem}")
         elif has_unsent(file, sent) or not (sent.ended(file) or still_runs(file.first())):
@@ -130,7 +139,7 @@ def delivery_report(root: Path) -> DeliveryReport:
         problem = str(read_json(_status_file(root))["problem"])
     except (IntegrityError, KeyError, TypeError):
         problem = ""
-    return DeliveryReport(not waiting and not refused, waiting, refused, uri, problem)
+    return DeliveryReport(not waiting and not refused, waiting, refused, uri, problem, tuple(damaged))
 
 
 @dataclass
@@ -184,6 +193,7 @@ class Courier:
             code = error_code(error)
             if not is_tracking_failure(error) or code not in (*PERMANENT, *ABSENT):
                 raise
+            connection.prove()  # whatever else answers 404 or 400 has refused nothing
             if code in ABSENT and not delivery.sent.problem and known_run(self.root, delivery.sent.key):
                 forget_run(self.root, delivery.sent.key)  # another database than the one that had it: from the start
                 forget_run(self.root, pipeline_key(file.pipeline))
