@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from model.errors import IntegrityError, TissLMError, TrackingError
 from model.files import read_json, write_json
+from tasks.databases import ensure_database, revision
 from tasks.relocation import relocate
 from tasks.settings import TELEMETRY_OFF, Settings
 
@@ -40,6 +41,7 @@ REGISTERED_TAG = "registry.identity"
 SYNC_LATER = "nothing is lost, start it (or correct MLFLOW_TRACKING_URI) and run `tisslm tracking sync`"
 FAILING = ("mlflow", "requests", "urllib3", "sqlalchemy", "sqlite3", "alembic", "json", "google")
 """Packages whose errors say that the server, or whoever answers in its place, is at fault."""
+STORE_HOLDS = ("runs", "registered_models", "model_versions")
 PERMANENT = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "INVALID_STATE")
 ABSENT = ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND", "ENDPOINT_NOT_FOUND")
 
@@ -267,6 +269,22 @@ class Connection:
         return list(self.client.search_runs(experiments, query, max_results=100, order_by=order))
 
 
+def ensure_store(root: Path) -> None:
+    """Have a whole MLflow database in the workspace; call it with the workspace's lock `mlflow` held."""
+    from mlflow.store.db.utils import _get_latest_schema_revision
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    path = root.resolve() / "mlflow.db"
+
+    def make(new: Path) -> None:
+        SqlAlchemyStore(f"sqlite:///{new}", str(root.resolve() / "mlruns")).engine.dispose()
+
+    def is_whole() -> bool:
+        return revision(path) == _get_latest_schema_revision()
+
+    ensure_database(path, make, STORE_HOLDS, is_whole)
+
+
 def connect(root: Path, settings: Settings, timeout_s: float | None = None) -> Connection:
     """A connection with short timeouts and no telemetry; creating it does not yet reach the server.
 
@@ -288,6 +306,7 @@ def connect(root: Path, settings: Settings, timeout_s: float | None = None) -> C
         logging.getLogger("alembic").setLevel(logging.WARNING)
         uri = tracking_uri(root)
         if uri == default_uri(root):
+            ensure_store(root)
             relocate(root, settings.experiment)
         client = MlflowClient(tracking_uri=uri, registry_uri=os.environ.get("MLFLOW_REGISTRY_URI") or uri)
         return Connection(client, root, settings)
