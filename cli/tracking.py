@@ -63,17 +63,23 @@ def sync(
     """Send to MLflow what stages journalled while it could not be reached; exit code 16 if some of it still waits."""
     from dataclasses import asdict
 
-    from model.errors import TrackingError
+    from model.errors import IntegrityError, TrackingError
     from tasks.courier import deliver
 
-    report = deliver(registered_name()[0], wait)
+    report = deliver(registered_name()[0], wait, again=True)
     if as_json:
         print_json(asdict(report))
-    elif report.delivered:
+    elif report.delivered and not report.damaged:
         print(f"everything has arrived at {report.uri}")
     if not report.delivered:
         left = len(report.waiting) + len(report.refused)
+        why = report.problem or "; ".join(report.refused) or "no answer yet"
         raise TrackingError(
-            f"{report.uri}: {left} runs have not arrived ({report.problem or 'no answer yet'}); nothing is lost, "
+            f"{report.uri}: {left} runs have not arrived ({why}); nothing is lost, "
             "run `tisslm tracking sync` again when the server answers"
+        )
+    if report.damaged:
+        raise IntegrityError(
+            f"{'; '.join(report.damaged)}; everything else has arrived at {report.uri}; "
+            "check the disk, and move the journal away to silence this"
         )

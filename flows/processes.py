@@ -1,7 +1,7 @@
 """The processes that a run starts: each in a session of its own, ended with the run, found again after a kill.
 
 A record of every process lies in `.tisslm/processes/` while it lives, so that the next run can end what a killed
-run left behind (a record counts only while a process of the same id and start time exists).
+run left behind (a record counts only while that very process lives).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import psutil
 
 from model.errors import IntegrityError
 from model.files import read_json, write_json
+from tasks.process_identity import process_identity, still_runs
 
 FOLDER = ".tisslm/processes"
 GRACE_S = 10.0
@@ -102,23 +103,8 @@ def record_process(folder: Path, pid: int, what: str) -> Path:
     """Note a process that this one started, so that a later run can find it if this one is killed."""
     record = folder / f"{pid}.json"
     with contextlib.suppress(psutil.NoSuchProcess):
-        write_json(record, {"process": identity(pid), "owner": identity(os.getpid()), "what": what})
+        write_json(record, {"process": process_identity(pid), "owner": process_identity(), "what": what})
     return record
-
-
-def identity(pid: int) -> dict[str, float]:
-    """A process id together with the process's start time: ids come again, the pair does not."""
-    return {"pid": pid, "created": psutil.Process(pid).create_time()}
-
-
-def is_alive(who: Mapping[str, float]) -> bool:
-    """Whether the process of this identity still runs."""
-    try:
-        process = psutil.Process(int(who["pid"]))
-        same = abs(float(process.create_time()) - who["created"]) < 1.0
-        return same and bool(process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.Error:
-        return False
 
 
 def end_leftovers(root: Path) -> list[str]:
@@ -127,9 +113,9 @@ def end_leftovers(root: Path) -> list[str]:
     for record in sorted((root / FOLDER).glob("*.json")):
         with contextlib.suppress(IntegrityError, KeyError, TypeError):
             facts = read_json(record)
-            if is_alive(facts["owner"]):
+            if still_runs(facts["owner"]):
                 continue
-            if is_alive(facts["process"]):
+            if still_runs(facts["process"]):
                 _end_family(int(facts["process"]["pid"]))
                 ended.append(f"{facts['what']} (process {facts['process']['pid']})")
         record.unlink(missing_ok=True)

@@ -13,15 +13,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.processes import FOLDER, end_process, identity, is_alive, record_process
+from flows.processes import FOLDER, end_process, record_process
 from model.errors import BusyError, IntegrityError, TrackingError
 from model.files import read_json, write_json
-from tasks.settings import workspace_environment
+from tasks.databases import ensure_database, revision
+from tasks.process_identity import process_identity, still_runs
+from tasks.settings import read_settings, workspace_environment
+from tasks.tracking import connect, workspace_lock
 
 LOOPBACK = "127.0.0.1"
 UI_RECORD = ".tisslm/ui.json"
 START_TIMEOUT_S = 180.0
 PREFECT_PORT = 4200
+PREFECT_HOLDS = ("flow_run", "deployment")
 MLFLOW_PORT = 5000
 
 
@@ -37,6 +41,7 @@ class Server:
 
 def start_prefect(root: Path, port: int, ui: bool) -> Server:
     """Start a Prefect server on the workspace's database; `await_server` says when it answers."""
+    ensure_prefect_database(root)
     command = ["-m", "flows.private_prefect", "server", "start", "--host", LOOPBACK, "--port", str(port)]
     environment = {"PREFECT_UI_API_URL": f"http://{LOOPBACK}:{port}/api", "PREFECT_API_URL": ""}
     return _start(root, "prefect", port, [*command, "--ui" if ui else "--no-ui"], environment)
@@ -45,9 +50,45 @@ def start_prefect(root: Path, port: int, ui: bool) -> Server:
 def start_mlflow(root: Path, port: int) -> Server:
     """Start MLflow's server and web page on the workspace's store."""
     store = workspace_environment(root)["MLFLOW_TRACKING_URI"]
+    connect(root, read_settings())  # makes the database whole; the server would make it in place
     command = ["-m", "mlflow", "server", "--host", LOOPBACK, "--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", store, "--artifacts-destination", str(root / "mlartifacts")]
     return _start(root, "mlflow", port, command, {})
+
+
+def ensure_prefect_database(root: Path) -> None:
+    """Have a whole Prefect database in the workspace, unless the user has chosen another place.
+
+    Raises:
+        TrackingError: Prefect could not make its tables; the message names its log.
+    """
+    environment = workspace_environment(root)
+    if environment.get("PREFECT_API_DATABASE_CONNECTION_URL") or environment.get(
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL"
+    ):
+        return
+    path = Path(environment["PREFECT_HOME"]) / "prefect.db"
+    log = root / ".tisslm" / "logs" / "prefect-database.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+
+    def upgrade(database: Path) -> int:
+        url = {"PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{database}", "PREFECT_API_URL": ""}
+        words = [sys.executable, "-m", "prefect", "server", "database", "upgrade", "-y"]
+        chosen = {key: value for key, value in (environment | url).items() if value != ""}
+        with open(log, "wb") as output:
+            return subprocess.run(
+                words, cwd=root, env=chosen, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False
+            ).returncode
+
+    def make(new: Path) -> None:
+        if code := upgrade(new):
+            raise TrackingError(
+                f"the prefect server's database could not be made (exit code {code}): {_last_line(log)} "
+                f"(all of it: {log})"
+            )
+
+    with workspace_lock(root, "prefect"):
+        ensure_database(path, make, PREFECT_HOLDS, lambda: bool(revision(path)) and upgrade(path) == 0)
 
 
 def _start(root: Path, name: str, port: int, command: list[str], extra: dict[str, str]) -> Server:
@@ -123,7 +164,7 @@ def recorded_servers(root: Path) -> dict[str, str]:
     """Addresses of the servers that `tisslm ui` (or `deploy`) runs now in this workspace, by name; empty if none."""
     with contextlib.suppress(IntegrityError, KeyError, TypeError):
         record = read_json(root / UI_RECORD)
-        if is_alive(record["owner"]):
+        if still_runs(record["owner"]):
             return {name: address for name, address in record["servers"].items() if answers(address, name)}
     return {}
 
@@ -133,7 +174,7 @@ def record_servers(root: Path, servers: list[Server]) -> Iterator[None]:
     """Let other commands find these servers while the block runs."""
     path = root / UI_RECORD
     addresses = {server.name: server.address for server in servers}
-    write_json(path, {"owner": identity(os.getpid()), "servers": addresses})
+    write_json(path, {"owner": process_identity(), "servers": addresses})
     try:
         yield
     finally:

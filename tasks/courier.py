@@ -22,8 +22,9 @@ from pathlib import Path
 
 from model.errors import IntegrityError, TissLMError
 from model.files import read_json, write_json
-from tasks.delivery import Delivery, Sent
-from tasks.journal_file import PIPELINE_CLOSED, JournalFile, journal_files, journal_folder, still_runs
+from tasks.delivery import Delivery, Sent, has_unsent
+from tasks.journal_file import PIPELINE_CLOSED, JournalFile, journal_files, journal_folder
+from tasks.process_identity import still_runs
 from tasks.settings import Settings, read_settings
 from tasks.tracking import (
     ABSENT,
@@ -57,6 +58,7 @@ class DeliveryReport:
         delivered: Nothing is left to send.
         waiting: Attempts with something left, as `pipeline/stage`.
         refused: Attempts of which the server refused something for good, with the reason.
+        damaged: Journals with lines that can no longer be read, and which; all their other lines are sent.
         uri: The tracking server, without credentials.
         problem: What went wrong last; empty where nothing did.
     """
@@ -66,6 +68,7 @@ class DeliveryReport:
     refused: list[str]
     uri: str
     problem: str
+    damaged: tuple[str, ...] = ()
 
 
 def ensure_courier(root: Path, settings: Settings) -> None:
@@ -93,12 +96,16 @@ def _start_courier(root: Path) -> None:
         )
 
 
-def deliver(root: Path, wait_s: float) -> DeliveryReport:
+def deliver(root: Path, wait_s: float, again: bool = False) -> DeliveryReport:
     """Have everything delivered that was journalled so far, waiting at most `wait_s` seconds for it.
 
-    What does not arrive stays in the journals. A stage that still runs counts as delivered up to now.
+    What does not arrive stays in the journals. A stage that still runs counts as delivered up to now; with `again`
+    journals that were refused before are tried once more from their beginning.
     """
     deadline = time.monotonic() + wait_s
+    for file in journal_files(root) if again else ():
+        if Sent.read(file, server_key(root)).problem:
+            Sent(server_key(root)).write(file)
     _status_file(root).unlink(missing_ok=True)
     if delivery_report(root).waiting and not _courier_runs(root):
         _start_courier(root)
@@ -113,13 +120,16 @@ def deliver(root: Path, wait_s: float) -> DeliveryReport:
 def delivery_report(root: Path) -> DeliveryReport:
     """What has arrived and what waits, from the workspace's own notes; asks no server."""
     uri, key = shown_uri(tracking_uri(root)), server_key(root)
-    waiting, refused = [], []
+    waiting, refused, damaged = [], [], []
     for file in journal_files(root):
         sent = Sent.read(file, key)
         name = f"{file.pipeline}/{file.stage}"
+        if sent.damaged:
+            lines = ", ".join(map(str, sent.damaged[:5])) + (" and more" if len(sent.damaged) > 5 else "")
+            damaged.append(f"{file.path}: line {lines} changed since it was written, so it was not sent")
         if sent.problem:
             refused.append(f"{name}: {sent.problem}")
-        elif not sent.done and not (sent.offset >= file.path.stat().st_size and still_runs(file.first())):
+        elif has_unsent(file, sent) or not (sent.ended(file) or still_runs(file.first())):
             waiting.append(name)
     for closed in journal_folder(root).glob(f"*/{PIPELINE_CLOSED}"):
         record = known_run(root, pipeline_key(closed.parent.name))
@@ -129,7 +139,7 @@ def delivery_report(root: Path) -> DeliveryReport:
         problem = str(read_json(_status_file(root))["problem"])
     except (IntegrityError, KeyError, TypeError):
         problem = ""
-    return DeliveryReport(not waiting and not refused, waiting, refused, uri, problem)
+    return DeliveryReport(not waiting and not refused, waiting, refused, uri, problem, tuple(damaged))
 
 
 @dataclass
@@ -139,20 +149,24 @@ class Courier:
     Attributes:
         root: The workspace.
         settings: Timeouts and the experiment's name.
-        done: Journals that need no further look.
+        done: Journals that need no further look while they have the size noted here.
+        idle_since: When a pipeline of a living owner was first seen with nothing left to send.
     """
 
     root: Path
     settings: Settings
-    done: set[Path] = field(default_factory=set)
+    done: dict[Path, int] = field(default_factory=dict)
+    idle_since: dict[str, float] = field(default_factory=dict)
     connection: Connection | None = None
 
     def open_files(self) -> list[JournalFile]:
         """Journals that are not delivered to their end, in the order in which their stages were started."""
         key = server_key(self.root)
-        files = [file for file in journal_files(self.root) if file.path not in self.done]
-        self.done |= {file.path for file in files if Sent.read(file, key).done}
-        files = [file for file in files if file.path not in self.done]
+        sizes = {file: file.path.stat().st_size for file in journal_files(self.root)}
+        files = [file for file, size in sizes.items() if self.done.get(file.path) != size]
+        states = {file: Sent.read(file, key) for file in files}
+        self.done |= {file.path: sizes[file] for file in files if states[file].ended(file)}
+        files = [file for file in files if not states[file].ended(file)]
         return sorted(files, key=lambda file: (int(file.first().get("order", 0)), file.path))
 
     def send_all(self) -> bool:
@@ -179,6 +193,7 @@ class Courier:
             code = error_code(error)
             if not is_tracking_failure(error) or code not in (*PERMANENT, *ABSENT):
                 raise
+            connection.prove()  # whatever else answers 404 or 400 has refused nothing
             if code in ABSENT and not delivery.sent.problem and known_run(self.root, delivery.sent.key):
                 forget_run(self.root, delivery.sent.key)  # another database than the one that had it: from the start
                 forget_run(self.root, pipeline_key(file.pipeline))
@@ -202,7 +217,8 @@ class Courier:
         files = [JournalFile(path) for path in folder.glob("*-*.jsonl")]
         key = server_key(self.root)
         sent = {file: Sent.read(file, key) for file in files}
-        if not files or not all(state.done for state in sent.values()):
+        if not files or not all(state.ended(file) for file, state in sent.items()):
+            self.idle_since.pop(pipeline, None)
             return False
         ended = max(file.path.stat().st_mtime for file in files)
         openings = {file: file.first() for file in files}
@@ -211,7 +227,8 @@ class Courier:
             status, ended_ms = str(closed["status"]), int(closed["time_ms"])
         except (IntegrityError, KeyError, ValueError):
             owners = [first["pipeline"]["owner"] for first in openings.values() if first and first["pipeline"]["owner"]]
-            if any(still_runs(owner) for owner in owners) and time.time() - ended < OWNER_IDLE_S:
+            idle_s = time.monotonic() - self.idle_since.setdefault(pipeline, time.monotonic())
+            if any(still_runs(owner) for owner in owners) and idle_s < OWNER_IDLE_S:
                 return False
             last = {file.stage: file for file in sorted(files, key=lambda file: int(openings[file].get("order", 0)))}
             states = {sent[file].status for file in last.values()}

@@ -13,13 +13,16 @@ from typing import Any
 
 from model.errors import IntegrityError
 from model.files import read_json, write_json
-from tasks.journal_file import Event, JournalFile, read_events, still_runs
+from tasks.arrival import missing_records
+from tasks.journal_file import Event, JournalFile, damaged_lines, read_events
+from tasks.process_identity import still_runs
 from tasks.tracking import (
     NAME_TAG,
     PARENT_TAG,
     PIPELINE_TAG,
     Connection,
     allowed_name,
+    forget_run,
     known_run,
     pipeline_key,
     remember_run,
@@ -33,7 +36,10 @@ MAIN_STAGE = "evaluate"  # its final figures carry their plain names on the pare
 
 @dataclass
 class Sent:
-    """How much of a journal the server has; `problem` is set when it refused something for good."""
+    """How much of a journal the server has; `problem` is set when it refused something for good.
+
+    `damaged` are the numbers of lines that no longer say what was written: they cannot be sent, all others are.
+    """
 
     uri: str
     key: str = ""
@@ -41,6 +47,7 @@ class Sent:
     done: bool = False
     status: str = ""
     problem: str = ""
+    damaged: list[int] = field(default_factory=list)
 
     @classmethod
     def read(cls, file: JournalFile, uri: str) -> Sent:
@@ -54,6 +61,17 @@ class Sent:
     def write(self, file: JournalFile) -> None:
         """Note the state atomically."""
         write_json(file.sent, self.__dict__)
+
+    def ended(self, file: JournalFile) -> bool:
+        """Whether the journal needs no further look: closed or refused with nothing after it, or nothing is in it."""
+        if not has_unsent(file, self):
+            return self.done or not self.offset
+        return self.done and bool(self.problem)
+
+
+def has_unsent(file: JournalFile, sent: Sent) -> bool:
+    """Whether the journal holds events that the server does not have."""
+    return any(True for _ in read_events(file.path, sent.offset))
 
 
 @dataclass
@@ -86,7 +104,7 @@ class Delivery:
         Raises:
             MlflowException: The server does not answer or refuses; what was sent before is noted.
         """
-        if self.sent.done or not self._open:
+        if not self._open or self.sent.ended(self._file):
             return False
         alive = still_runs(self._open)  # asked before reading, so that what it wrote last is read
         if alive and self._file.path.stat().st_size <= self.sent.offset:
@@ -97,6 +115,9 @@ class Delivery:
         self.sent.key = key
         before = self.sent.offset
         run_id = self._child(key)
+        if self.sent.done:  # taken for dead, and it wrote again
+            self.sent.done, self.sent.status = False, ""
+            self._client.update_run(run_id, status="RUNNING")
         batch, offset = Batch(), self.sent.offset
         closed: Event | None = None
         for offset, event in read_events(self._file.path, self.sent.offset):
@@ -116,6 +137,9 @@ class Delivery:
         if closed is None and not alive:
             closed = {"status": "KILLED", "error": "", "time_ms": self._last_ms()}
         if closed is not None:
+            self.sent.damaged = damaged_lines(self._file.path)
+            if self.sent.damaged:
+                self._client.set_tag(run_id, "damaged_journal_lines", ", ".join(map(str, self.sent.damaged)))
             self._close(key, run_id, closed)
         if self.sent.offset != before or closed is not None:
             self.sent.write(self._file)
@@ -234,10 +258,27 @@ class Delivery:
                 self._client.log_batch(parent.run_id, metrics=[Metric(*row) for row in rows])
 
     def _close(self, key: str, run_id: str, event: Event) -> None:
+        self._check_arrival(key, run_id)
         if event.get("error"):
             self._client.set_tag(run_id, "error", _text(event["error"]))
         self._connection.end_run(key, event["status"], event["time_ms"])
         self.sent.done, self.sent.status = True, event["status"]
+
+    def _check_arrival(self, key: str, run_id: str) -> None:
+        """Read the run back; where something is missing the journal starts again from its beginning.
+
+        Raises:
+            TrackingError: The server took what was sent and does not have it.
+        """
+        missing = missing_records(self._client, self._file, run_id, self._open["params"])
+        if not missing:
+            return
+        for note in (key, pipeline_key(self._file.pipeline)):
+            forget_run(self._root, note)  # so that params and tags go again as well
+        self.sent = Sent(self.sent.uri)
+        self.sent.write(self._file)
+        shown = ", ".join(missing[:3])
+        raise self._connection.impostor(f"it took stage {self._file.stage}, and does not have {shown}")
 
     def _last_ms(self) -> int:
         return max((int(event["time_ms"]) for _, event in read_events(self._file.path)), default=0)

@@ -32,9 +32,9 @@ from tasks.journal_file import (
     JournalFile,
     journal_files,
     journal_folder,
-    process_identity,
 )
 from tasks.journal_history import run_to_continue
+from tasks.process_identity import process_identity
 from tasks.progress import ProgressDisplay
 from tasks.provenance import provenance_tags
 from tasks.system_metrics import SystemSampler
@@ -218,13 +218,14 @@ def pipeline_identity(settings: Settings) -> Event:
     dvc = next((i for i, parent in enumerate(parents) if _is_dvc(parent)), None)
     if settings.pipeline_run:
         above = parents[dvc + 1 :] if dvc is not None else parents
-        owner = process_identity(above[0] if above else process)
+        owner = process_identity(above[0].pid if above else None)
         return {"id": settings.pipeline_run, "name": settings.pipeline_run, "owner": owner}
-    owner = process_identity(parents[dvc] if dvc is not None else process)
-    started = datetime.fromtimestamp(owner["process_started"])
+    of = parents[dvc] if dvc is not None else process
+    owner = process_identity(of.pid)
+    started = datetime.fromtimestamp(of.create_time())
     kind = "dvc" if dvc is not None else "stage"
-    return {
-        "id": f"{kind}-{started:%Y%m%d-%H%M%S}-{owner['pid']}",
+    return {  # the id must not move with the clock: the stages of one process share it
+        "id": f"{kind}-{owner['pid']}-{sha256_text(repr(sorted(owner.items())))[:8]}",
         "name": f"{kind} {started:%F %T}",
         "owner": owner if dvc is not None else None,
     }

@@ -5,26 +5,28 @@
     .tisslm/journal/PIPELINE/STAGE-ATTEMPT.sent.json   how much of it the tracking server has (written by the courier)
 
 Events: `open` (who, where, params, tags), `resumed`, `metrics`, `tags`, `dataset`, `artifact`, `close`. A line counts
-when it ends with a newline and parses; a torn last line is one that a killed process never finished, and is skipped.
+when it ends with a newline, parses, and has the CRC-32 that its last key `crc` states (lines of older versions have
+none). A torn last line is one that a killed process never finished, and is skipped; any other line that does not count
+is damage, which `damaged_lines` names.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import socket
+import re
 import threading
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from model.files import storage_errors
 
 Event = dict[str, Any]
 PIPELINE_CLOSED = "closed.json"
+CHECKSUM = re.compile(rb', "crc": "([0-9a-f]{8})"\}\n$')
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,23 @@ class JournalFile:
         return self.path.with_suffix(".sent.json")
 
     def first(self) -> Event:
-        """The `open` event, or an empty mapping while it is not there yet."""
-        return next((event for _, event in read_events(self.path)), {})
+        """The `open` event, or an empty mapping while it is not there yet.
+
+        Where that line is damaged, what its place says stands in for it, so that the lines after it still arrive.
+        """
+        event: Event = next((event for _, event in read_events(self.path)), {})
+        if not event or event["event"] == "open":
+            return event
+        return {
+            "event": "open",
+            "time_ms": event["time_ms"],
+            "stage": self.stage,
+            "order": 0,
+            "pipeline": {"id": self.pipeline, "name": self.pipeline, "owner": None},
+            "params": {},
+            "all_params": {},
+            "tags": {},
+        }
 
 
 def journal_folder(root: Path) -> Path:
@@ -85,12 +102,38 @@ def read_events(path: Path, offset: int = 0) -> Iterator[tuple[int, Event]]:
             if not line.endswith(b"\n"):
                 return
             offset += len(line)
-            try:
-                event = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(event, dict):
+            event = parse_line(line)
+            if event is not None:
                 yield offset, event
+
+
+def parse_line(line: bytes) -> Event | None:
+    """The event of a complete line; None where the line is damaged."""
+    stated = CHECKSUM.search(line)
+    if stated and int(stated[1], 16) != zlib.crc32(line[: stated.start()] + b"}"):
+        return None
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(event, dict) or not isinstance(event.get("event"), str):
+        return None
+    event.pop("crc", None)
+    return event
+
+
+def damaged_lines(path: Path) -> list[int]:
+    """Numbers (from 1) of the complete lines whose bytes are not those that were written."""
+    try:
+        with open(path, "rb") as file:
+            return [n for n, line in enumerate(file, 1) if line.endswith(b"\n") and parse_line(line) is None]
+    except FileNotFoundError:
+        return []
+
+
+def _line(event: Event) -> bytes:
+    body = json.dumps(event, ensure_ascii=False, allow_nan=False, default=str).encode("utf-8", "replace")
+    return b'%s, "crc": "%08x"}\n' % (body[:-1], zlib.crc32(body))
 
 
 class EventWriter:
@@ -99,7 +142,6 @@ class EventWriter:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.Lock()
-        self._torn = False
         with storage_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
@@ -110,35 +152,19 @@ class EventWriter:
         Raises:
             StorageError: The disk is full; the events written before are whole.
         """
-        line = (json.dumps(event, ensure_ascii=False, allow_nan=False, default=str) + "\n").encode("utf-8", "replace")
+        line = _line(event)
         with self._lock, storage_errors(self.path, len(line)):
-            data = b"\n" + line if self._torn else line
-            self._torn = True
-            written = os.write(self._descriptor, data)
-            while written < len(data):
-                written += os.write(self._descriptor, data[written:])
-            self._torn = False
+            before = os.fstat(self._descriptor).st_size
+            try:
+                written = os.write(self._descriptor, line)
+                while written < len(line):
+                    written += os.write(self._descriptor, line[written:])
+            except OSError:
+                os.ftruncate(self._descriptor, before)  # no torn line in the middle
+                raise
 
     def close(self) -> None:
         """Sync and close the file."""
         with storage_errors(self.path):
             os.fsync(self._descriptor)
         os.close(self._descriptor)
-
-
-def process_identity(process: psutil.Process | None = None) -> Event:
-    """Who a process is, beyond its number that the system uses again: host, pid, start time."""
-    process = process or psutil.Process()
-    return {"host": socket.gethostname(), "pid": process.pid, "process_started": round(process.create_time(), 2)}
-
-
-def still_runs(identity: Event) -> bool:
-    """Whether the process that `process_identity` described is still there; one of another host counts as there."""
-    if identity.get("host") != socket.gethostname():
-        return True
-    try:
-        process = psutil.Process(int(identity["pid"]))
-        same = abs(process.create_time() - float(identity["process_started"])) < 1.0
-        return bool(same and process.status() != psutil.STATUS_ZOMBIE)
-    except (psutil.NoSuchProcess, KeyError, ValueError, TypeError):
-        return False

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from model.errors import IntegrityError, TissLMError, TrackingError
 from model.files import read_json, write_json
+from tasks.databases import ensure_database, revision
 from tasks.relocation import relocate
 from tasks.settings import TELEMETRY_OFF, Settings
 
@@ -38,6 +39,9 @@ OUTPUT_TAG = "output"
 REGISTERED_TAG = "registry.identity"
 """The identity of the version that a publish stage made or found."""
 SYNC_LATER = "nothing is lost, start it (or correct MLFLOW_TRACKING_URI) and run `tisslm tracking sync`"
+FAILING = ("mlflow", "requests", "urllib3", "sqlalchemy", "sqlite3", "alembic", "json", "google")
+"""Packages whose errors say that the server, or whoever answers in its place, is at fault."""
+STORE_HOLDS = ("runs", "registered_models", "model_versions")
 PERMANENT = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "INVALID_STATE")
 ABSENT = ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND", "ENDPOINT_NOT_FOUND")
 
@@ -100,7 +104,7 @@ def reason(error: Exception) -> str:
 
 def is_tracking_failure(error: Exception) -> bool:
     """Whether an exception comes from MLflow, its database or the network, and not from a bug of ours."""
-    return type(error).__module__.split(".")[0] in ("mlflow", "requests", "urllib3", "sqlalchemy", "sqlite3", "alembic")
+    return type(error).__module__.split(".")[0] in FAILING
 
 
 def error_code(error: BaseException | None) -> str:
@@ -181,11 +185,33 @@ class Connection:
         """What the workspace's notes call the server."""
         return server_key(self.root)
 
+    def prove(self) -> None:
+        """Make sure that a tracking server answers at this address, and not something else.
+
+        Raises:
+            TrackingError: What answers lists no experiment, which every tracking server has.
+            MlflowException: It does not even answer in MLflow's form.
+        """
+        from mlflow.entities import ViewType
+
+        found = self.client.search_experiments(view_type=ViewType.ALL, max_results=1)
+        if not any(experiment.experiment_id and experiment.name for experiment in found):
+            raise self.impostor("it lists no experiment")
+
+    def impostor(self, what: str) -> TrackingError:
+        """The error for answers that no tracking server gives."""
+        return TrackingError(
+            f"tracking server {shown_uri(tracking_uri(self.root))}: answers, but not as MLflow does ({what}); "
+            f"{SYNC_LATER}"
+        )
+
     def experiment_id(self) -> str:
         """The experiment, created where it is missing; in the default store its files lie in `mlruns/`."""
         name = self.settings.experiment
         experiment = self.client.get_experiment_by_name(name)
         if experiment is not None:
+            if experiment.name != name or not experiment.experiment_id:
+                raise self.impostor(f"no experiment {name}")
             if experiment.lifecycle_stage == "deleted":
                 self.client.restore_experiment(experiment.experiment_id)
             return str(experiment.experiment_id)
@@ -212,6 +238,8 @@ class Connection:
             else:
                 run = self.client.create_run(experiment, started_ms, {**tags, JOURNAL_TAG: key}, tags[NAME_TAG])
                 record = RunRecord(run.info.run_id, self.uri)
+                if not record.run_id or self.client.get_run(record.run_id).info.run_id != record.run_id:
+                    raise self.impostor("a run that it was asked to create is not there")
             remember_run(self.root, key, record)
             return record
 
@@ -224,6 +252,9 @@ class Connection:
         if record is None:
             return
         self.client.set_terminated(record.run_id, status, ended_ms)
+        held = self.client.get_run(record.run_id).info
+        if (held.run_id, held.status) != (record.run_id, status):
+            raise self.impostor(f"a run that was ended as {status} is {held.status or 'not there'}")
         for run in self.runs_with_tag(JOURNAL_TAG, key, [self.experiment_id()]):
             if run.info.run_id != record.run_id:
                 self.client.delete_run(run.info.run_id)
@@ -236,6 +267,22 @@ class Connection:
         query = f"tags.`{tag}` = '{value.replace(chr(39), '')}'"
         order = ["attributes.start_time ASC"]
         return list(self.client.search_runs(experiments, query, max_results=100, order_by=order))
+
+
+def ensure_store(root: Path) -> None:
+    """Have a whole MLflow database in the workspace; call it with the workspace's lock `mlflow` held."""
+    from mlflow.store.db.utils import _get_latest_schema_revision
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    path = root.resolve() / "mlflow.db"
+
+    def make(new: Path) -> None:
+        SqlAlchemyStore(f"sqlite:///{new}", str(root.resolve() / "mlruns")).engine.dispose()
+
+    def is_whole() -> bool:
+        return revision(path) == _get_latest_schema_revision()
+
+    ensure_database(path, make, STORE_HOLDS, is_whole)
 
 
 def connect(root: Path, settings: Settings, timeout_s: float | None = None) -> Connection:
@@ -259,6 +306,7 @@ def connect(root: Path, settings: Settings, timeout_s: float | None = None) -> C
         logging.getLogger("alembic").setLevel(logging.WARNING)
         uri = tracking_uri(root)
         if uri == default_uri(root):
+            ensure_store(root)
             relocate(root, settings.experiment)
         client = MlflowClient(tracking_uri=uri, registry_uri=os.environ.get("MLFLOW_REGISTRY_URI") or uri)
         return Connection(client, root, settings)
