@@ -280,7 +280,7 @@ def ensure_store(root: Path) -> None:
         SqlAlchemyStore(f"sqlite:///{new}", str(root.resolve() / "mlruns")).engine.dispose()
 
     def is_whole() -> bool:
-        return revision(path) == _get_latest_schema_revision()
+        return bool(revision(path) == _get_latest_schema_revision())
 
     ensure_database(path, make, STORE_HOLDS, is_whole)
 

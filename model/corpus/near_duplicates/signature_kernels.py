@@ -29,7 +29,7 @@ def distinct(hashes: np.ndarray) -> Any:
                         at = (at + 1) & (4 * size - 1)
                     larger[at] = old
             table, size = larger, 4 * size
-        at = np.int64(value & np.uint64(size - 1))
+        at: Any = np.int64(value & np.uint64(size - 1))
         while table[at] and table[at] != value:
             at = (at + 1) & (size - 1)
         if not table[at]:
@@ -95,7 +95,7 @@ def fill_signatures(hashes: np.ndarray, starts: np.ndarray, signatures: np.ndarr
             place = np.int64(((drawn >> np.uint64(32)) * np.uint64(n_values)) >> np.uint64(32))
             value = np.uint32(drawn & np.uint64(0xFFFFFFFF))
             values[place] = min(values[place], value)
-        missing = np.int64(0)  # a literal would compile `fill_empty_bins` twice
+        missing: Any = np.int64(0)  # a literal would compile `fill_empty_bins` twice
         for at in range(n_values):
             missing += values[at] == UNFILLED
         if missing:
