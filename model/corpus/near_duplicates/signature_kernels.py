@@ -29,18 +29,18 @@ def distinct(hashes: np.ndarray) -> Any:
                         at = (at + 1) & (4 * size - 1)
                     larger[at] = old
             table, size = larger, 4 * size
-        at: Any = np.int64(value & np.uint64(size - 1))
+        at = np.int64(value & np.uint64(size - 1))
         while table[at] and table[at] != value:
             at = (at + 1) & (size - 1)
         if not table[at]:
             table[at] = value
             n += 1
     found = np.empty(n, np.uint64)
-    n = 0
+    filled = 0
     for value in table:
         if value:
-            found[n] = value
-            n += 1
+            found[filled] = value
+            filled += 1
     return found
 
 
