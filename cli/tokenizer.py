@@ -75,7 +75,8 @@ def train(
     made = train_tokenizer((document.text for document in documents_of(texts)), config)
     with finished_folder(out) as folder:
         made.save(folder)
-    print(f"{out}: {made.vocab_size:,} tokens (look at it: tisslm tokenizer show -t {out} TEXT)")
+    fewer = f", the texts give no more than that of {vocab_size:,}" if made.vocab_size < vocab_size else ""
+    print(f"{out}: {made.vocab_size:,} tokens{fewer} (look at it: tisslm tokenizer show -t {out} TEXT)")
 
 
 @tokenizer.command(epilog=SHOW_EXAMPLES)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from model.configuration import StrictConfig, unit
+from model.configuration import MisplacedBoolean, StrictConfig, unit
 
 Baseline = Literal["xz", "ppmd6", "ppmd16"]
 
@@ -73,6 +73,8 @@ class EvaluateConfig(StrictConfig):
     @classmethod
     def _all_or_none(cls, value: object) -> object:
         """`true` means all baselines, `false` none."""
+        if isinstance(value, MisplacedBoolean):  # here alone a boolean has a meaning where names belong
+            value = value.value
         if isinstance(value, bool):
             return ("xz", "ppmd6", "ppmd16") if value else ()
         return value

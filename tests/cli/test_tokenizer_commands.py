@@ -191,7 +191,6 @@ def test_clusters_are_learned_and_all_features_written_beside_the_ids(place: Pat
         (("train", "texts", "-o", "t"), "exists already"),
         (("train", "texts", "-o", "x", "--kind", "bpee"), "kind"),
         (("train", "texts", "-o", "x", "-n", "9"), "vocab_size"),
-        (("train", "texts", "-o", "x", "-n", "50000"), "vocab_size"),
         (("show", "a", "-t", "nowhere"), "no such file"),
         (("show", "-t", "t"), "nothing to show"),
         (("prune", "texts", "--to", "5", "-m", "t", "-o", "x"), "expected 260"),

@@ -82,14 +82,14 @@ def test_every_shape_equals_transformers_both_ways(shape: str, tmp_path: Path) -
     positions = (real.long().cumsum(1) - 1).clamp_min(0)
     with torch.no_grad():
         expected = published(tokens).logits
-        torch.testing.assert_close(ours(tokens), expected, atol=1e-4, rtol=0)
-        torch.testing.assert_close(again(tokens).logits, expected, atol=1e-4, rtol=0)
+        torch.testing.assert_close(ours(tokens), expected, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(again(tokens).logits, expected, atol=1e-4, rtol=1e-4)
         cache = StaticCache(ours.config.n_layers, 24)
         parts = [ours(part, cache=cache) for part in (tokens[:, :9], tokens[:, 9:10], tokens[:, 10:])]
-        torch.testing.assert_close(torch.cat(parts, dim=1), expected, atol=1e-4, rtol=0)
+        torch.testing.assert_close(torch.cat(parts, dim=1), expected, atol=1e-4, rtol=1e-4)
         if "mamba" not in shape:
             padded = published(tokens, attention_mask=real.long(), position_ids=positions).logits
-            torch.testing.assert_close(ours(tokens, padding_BT=real)[real], padded[real], atol=1e-4, rtol=0)
+            torch.testing.assert_close(ours(tokens, padding_BT=real)[real], padded[real], atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("case_name", ["llama-3", "gemma2", "mixtral", "gpt2", "mamba"])
