@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cli.user_texts import valid_config
+
 if TYPE_CHECKING:
     from model.corpus.documents import Document
     from model.corpus.sources import IngestConfig
@@ -69,7 +71,6 @@ class Texts:
         Raises:
             ConfigError: An option is wrong.
         """
-        from cli.user_texts import valid_config
         from model.corpus.sources import IngestConfig
 
         options = {
@@ -108,6 +109,27 @@ class Texts:
                 f"set aside: {n_files:,} files, {n_records:,} records (the first: {first.file}: {first.detail})",
                 file=sys.stderr,
             )
+
+
+def documents_of(paths: Sequence[str]) -> Iterator[Document]:
+    """The documents of files and folders; `source` is the name of the path. What cannot be read is told on stderr.
+
+    Raises:
+        CorpusError: A path does not exist, or nothing in it can be read.
+    """
+    return Texts(paths).documents()
+
+
+def read_texts(paths: Sequence[str], most_characters: int | None = None) -> list[str]:
+    """The texts of files and folders in memory, up to the document that reaches `most_characters`."""
+    texts: list[str] = []
+    size = 0
+    for document in documents_of(paths):
+        texts.append(document.text)
+        size += len(document.text)
+        if most_characters is not None and size >= most_characters:
+            break
+    return texts
 
 
 def is_document_folder(path: Path) -> bool:

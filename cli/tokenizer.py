@@ -13,8 +13,8 @@ import typer
 import cli.tokenizer_annotation
 import cli.tokenizer_codes
 import cli.tokenizer_editing
+from cli.corpus_texts import documents_of, read_texts
 from cli.tables import print_json, print_rows
-from cli.user_texts import documents_of, read_texts
 
 if TYPE_CHECKING:
     from model.tokenizer.tokenizer import Tokenizer

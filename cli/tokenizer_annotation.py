@@ -38,7 +38,7 @@ def annotate(
     as_json: Annotated[bool, typer.Option("--json", help="print as JSON")] = False,
 ) -> None:
     """Part of speech, sentiment and semantic cluster for each token of a text."""
-    from cli.user_texts import read_texts
+    from cli.corpus_texts import read_texts
     from model.tokenizer.annotation.annotate import Feature
     from model.tokenizer.annotation.annotate import annotate as annotated
     from model.tokenizer.annotation.clusters import TokenClusters
@@ -67,7 +67,8 @@ def clusters(
     """Group tokens by the company that they keep in texts; prints the most used of each group."""
     import numpy as np
 
-    from cli.user_texts import new_folder, read_texts, valid_config
+    from cli.corpus_texts import read_texts
+    from cli.user_texts import new_folder, valid_config
     from model.files import finished_folder
     from model.tokenizer.annotation.clusters import ClusterConfig, train_clusters
     from model.tokenizer.statistics import measure

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.corpus_texts import documents_of, read_texts
 from cli.tables import print_json, print_rows
-from cli.user_texts import documents_of, read_texts
 
 if TYPE_CHECKING:
     from model.tokenizer.editing.edit import VocabularyEdit

@@ -1,40 +1,15 @@
-"""Texts that a user names on the command line, read by the readers of the pipeline."""
+"""Words of a command line: configurations made of them, and folders that may not be written over."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from model.corpus.documents import Document
-
 Config = TypeVar("Config", bound="BaseModel")
-
-
-def documents_of(paths: Sequence[str]) -> Iterator[Document]:
-    """The documents of files and folders; `source` is the name of the path. What cannot be read is told on stderr.
-
-    Raises:
-        CorpusError: A path does not exist, or nothing in it can be read.
-    """
-    from cli.corpus_texts import Texts
-
-    return Texts(paths).documents()
-
-
-def read_texts(paths: Sequence[str], most_characters: int | None = None) -> list[str]:
-    """The texts of files and folders in memory, up to the document that reaches `most_characters`."""
-    texts: list[str] = []
-    size = 0
-    for document in documents_of(paths):
-        texts.append(document.text)
-        size += len(document.text)
-        if most_characters is not None and size >= most_characters:
-            break
-    return texts
 
 
 def valid_config(kind: type[Config], values: Mapping[str, Any]) -> Config:

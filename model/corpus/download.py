@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from model.corpus.filesystems import entry_facts, open_filesystem, remote_error
 from model.corpus.http_transfer import Changed, Interrupted, http_blocks
 from model.errors import CorpusError
 from model.files import sha256_text, storage_errors, sync_folder
@@ -121,12 +122,10 @@ def _transfer(item: Download, part: Path) -> None:
 
 
 def _fsspec_blocks(item: Download, start: int) -> Iterator[tuple[int, bytes]]:
-    from model.corpus.remote_files import _facts, open_filesystem, remote_error
-
     filesystem, path = open_filesystem(item.url)
     try:
         filesystem.invalidate_cache()
-        size, version = _facts(filesystem.info(path))
+        size, version = entry_facts(filesystem.info(path))
         if (size, version) != (item.size, item.version):
             raise Changed(f"version {version} there, {item.version} expected")
         for at in range(start, size, BLOCK_BYTES):

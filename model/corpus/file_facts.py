@@ -72,6 +72,8 @@ def _rows(opened: Callable[[], BinaryIO], where: str, key: str, created: str | N
     with io.TextIOWrapper(opened(), encoding="utf-8-sig", newline="") as text:
         reader = csv.DictReader(text)
         columns = list(reader.fieldnames or [])
+        if twice := sorted({column for column in columns if column and columns.count(column) > 1}):
+            raise CorpusError(f"{where}: two columns have the name {twice[0]!r}, expected different ones; rename one")
         for column in (key, created):
             if column is not None and column not in columns:
                 found = ", ".join(columns[:20])

@@ -37,6 +37,13 @@ class FileRefused(Exception):  # noqa: N818  (a verdict on one file, not a failu
         self.detail = detail
 
 
+class FileCutOff(FileRefused):
+    """A file ends in the middle, by a broken transfer for one: the complete lines before that can be used."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("cut_off", detail)
+
+
 @dataclass
 class Quarantine:
     """Everything that was set aside in one pass over the sources.

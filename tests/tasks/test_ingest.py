@@ -99,7 +99,7 @@ def test_every_hostile_file_is_set_aside_with_its_reason(tmp_path, texts):
         "lines.jsonl": "no_text",
         "table.csv": "no_text",
         "bomb.txt.gz": "bomb",
-        "cut.jsonl.zst": "broken_zst",
+        "cut.jsonl.zst": "cut_off",
         "no.zip": "broken_archive",
         "page.html": "empty",
         "mails.mbox": "broken_mbox",

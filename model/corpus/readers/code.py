@@ -44,7 +44,8 @@ def read_code(file: SourceFile) -> Iterator[Record]:
         raise FileRefused("vendored", f"lies in {folder}/, where copies of other projects are kept")
     if ".min." in path.name.lower():
         raise FileRefused("minified", "its name says that it is minified")
-    check_text(file)
+    if cut := check_text(file):
+        raise cut
     longest, mean = _line_lengths(file)
     if longest > LONGEST_LINE or mean > LONGEST_MEAN_LINE:
         raise FileRefused(

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from model.corpus.set_aside import FileRefused
+from model.corpus.set_aside import FileCutOff, FileRefused
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -83,8 +83,12 @@ class _Decompressed(io.RawIOBase):
     def readinto(self, buffer: WriteableBuffer, /) -> int:
         view = memoryview(buffer)
         try:
-            data = self._content.read(len(view))
-        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            data = self._content.read1(len(view))  # not read(), which loses what came before the end of a cut-off file
+        except EOFError as error:
+            raise FileCutOff(
+                f"the .{self._kind} ends in the middle, after {self._given:,} bytes of content; fetch it again"
+            ) from error
+        except (gzip.BadGzipFile, zlib.error) as error:
             raise self._broken(error) from error
         except Exception as error:
             if type(error).__name__ == "ZstdError":
@@ -131,7 +135,7 @@ class _ZstdFrames:
         self._given = 0
         self._pending = b""
 
-    def read(self, size: int) -> bytes:
+    def read1(self, size: int) -> bytes:
         while self._given == len(self._ready):
             data = self._pending or self._stream.read(ZSTD_STEP_BYTES)
             self._pending = b""

@@ -1,15 +1,17 @@
 """Web pages: their main text, title and date, without menus, advertisements and scripts.
 
-The main text is found by trafilatura (Barbaresi 2021, ACL demo 15). A page that it finds little in, or that is too
-large for it, gives all its visible text by plain rules.
+The main text is found by trafilatura (Barbaresi 2021, ACL demo 15), which leaves out what it takes for surroundings.
+So it is asked only where there are some: a page without menus, banners and lists of links gives all its text, as
+does one that it finds little in or that is too large for it.
 """
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Iterator
+from typing import Any
 
+from model.corpus.readers.markup import encoding_in_markup, parsed, text_of
 from model.corpus.readers.source_file import Record, SourceFile
 from model.corpus.set_aside import FileRefused
 
@@ -17,26 +19,16 @@ LARGEST_PAGE_BYTES = 32 << 20
 LARGEST_EXTRACTED_CHARACTERS = 1 << 20
 MOST_TAGS = 20_000
 LEAST_MAIN_TEXT_CHARACTERS = 250  # below it trafilatura itself does not trust what it has found (min_extracted_size)
-META_BYTES = 4096
-META_CHARSET = re.compile(rb"<meta[^>]{0,300}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_:.-]{1,40})", re.IGNORECASE)
 LANGUAGE = re.compile(r"<html[^>]{0,1000}?\slang\s*=\s*[\"']?([A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*)", re.IGNORECASE)
-MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
-# The encodings that browsers use for these labels (WHATWG Encoding Standard, section 4.2).
-BROWSERS_USE = {
-    "iso-8859-1": "cp1252", "latin-1": "cp1252", "latin1": "cp1252", "us-ascii": "cp1252", "ascii": "cp1252",
-    "gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932", "shift-jis": "cp932", "euc-kr": "cp949",
-    "ks_c_5601-1987": "cp949", "iso-8859-9": "cp1254", "utf-16": "utf-8", "utf-16le": "utf-8", "utf-16be": "utf-8",
-}  # fmt: skip
 # A fixed last day: the library's own default is today, and the same page would give another date tomorrow.
 DATES = {"original_date": True, "extensive_search": False, "max_date": "2100-01-01"}
-UNSEEN = frozenset({"script", "style", "noscript", "template", "head", "svg", "iframe", "object"})
-BLOCKS = frozenset(
-    {
-        "address", "article", "aside", "blockquote", "body", "br", "dd", "div", "dl", "dt", "fieldset", "figcaption",
-        "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr", "li", "main", "nav", "ol",
-        "option", "p", "pre", "section", "table", "td", "th", "tr", "ul",
-    }
-)  # fmt: skip
+SURROUNDINGS = frozenset({"nav", "header", "footer", "aside", "form", "article", "main"})
+ROLES = frozenset({"navigation", "banner", "contentinfo", "complementary", "search"})
+SURROUNDING_NAMES = re.compile(
+    r"\b(nav(bar|igation)?|menu|side-?bar|header|footer|breadcrumbs?|banner|cookies?|advert|ads?|share|social|comments?)\b",
+    re.IGNORECASE,
+)
+MOST_TEXT_IN_LINKS = 0.3
 
 
 def read_html(file: SourceFile) -> Iterator[Record]:
@@ -64,16 +56,7 @@ def decode_page(data: bytes, fallback: str) -> str:
     Raises:
         FileRefused: A byte does not belong to the encoding, or a NUL shows that this is no page.
     """
-    encoding = next((name for mark, name in MARKS if data.startswith(mark)), None)
-    if encoding is None and (found := META_CHARSET.search(data[:META_BYTES])):
-        label = found[1].decode("ascii").lower()
-        encoding = BROWSERS_USE.get(label, label)
-        try:
-            if not codecs.lookup(encoding)._is_text_encoding:
-                encoding = None
-        except LookupError:
-            encoding = None
-    encoding = encoding or fallback
+    encoding = encoding_in_markup(data) or fallback
     try:
         page = data.decode(encoding)
     except UnicodeDecodeError as error:
@@ -86,15 +69,35 @@ def decode_page(data: bytes, fallback: str) -> str:
 
 
 def main_text(page: str) -> tuple[str, dict[str, str]]:
-    """A page's main text, or all its visible text, and what its head says about it."""
+    """A page's main text, or all its text, and what its head says about it."""
     fields: dict[str, str] = {}
     if found := LANGUAGE.search(page[:20_000]):
         fields["language"] = found[1]
+    root = parsed(page)
+    if root is None:
+        return "", fields
     text = ""
     if len(page) <= LARGEST_EXTRACTED_CHARACTERS and page.count("<") <= MOST_TAGS:
         text, found_fields = _extracted(page)
         fields |= found_fields
-    return (text if len(text) >= LEAST_MAIN_TEXT_CHARACTERS else visible_text(page)), fields
+    if len(text) < LEAST_MAIN_TEXT_CHARACTERS or not has_surroundings(root):
+        text = text_of(root)
+    return text, fields
+
+
+def has_surroundings(root: Any) -> bool:
+    """Whether a page has anything beside its text: elements, roles or names of menus and the like, or mostly links."""
+    n_all = n_links = 0
+    for element in root.iter():
+        if element.tag in SURROUNDINGS or element.get("role") in ROLES:
+            return True
+        names = f"{element.get('class', '')} {element.get('id', '')}"
+        if len(names) > 1 and SURROUNDING_NAMES.search(names[:500]):
+            return True
+        n_all += len((element.text or "").strip()) + len((element.tail or "").strip())
+        if element.tag == "a":
+            n_links += len((element.text or "").strip())
+    return n_links > MOST_TEXT_IN_LINKS * n_all
 
 
 def _extracted(page: str) -> tuple[str, dict[str, str]]:
@@ -115,40 +118,3 @@ def _extracted(page: str) -> tuple[str, dict[str, str]]:
     except Exception:  # noqa: BLE001  (hostile markup trips it in many ways; the plain rules read everything)
         return "", {}
     return text or "", {key: value for key, value in named.items() if value}
-
-
-def visible_text(page: str) -> str:
-    """All text of a page outside scripts and styles, block elements on lines of their own; linear in its length."""
-    from lxml import etree
-
-    parser = etree.HTMLParser(recover=True, huge_tree=True, remove_comments=True, remove_pis=True, encoding="utf-8")
-    try:
-        parser.feed(page.encode("utf-8", "replace"))
-        root = parser.close()
-    except (etree.LxmlError, AssertionError):
-        return ""
-    if root is None:
-        return ""
-    parts: list[str] = []
-    unseen = 0
-    for event, element in etree.iterwalk(root, events=("start", "end")):
-        if event == "start":
-            unseen += element.tag in UNSEEN
-            if element.tag in BLOCKS:
-                parts.append("\n")
-            if element.text and not unseen:
-                parts.append(element.text if element.tag == "pre" else _one_line(element.text))
-        else:
-            unseen -= element.tag in UNSEEN
-            if element.tag in BLOCKS:
-                parts.append("\n")
-            if element.tail and not unseen:
-                parts.append(_one_line(element.tail))
-    lines = (line.strip() for line in "".join(parts).split("\n"))
-    return "\n".join(line for line in lines if line)
-
-
-def _one_line(text: str) -> str:
-    """Text as a browser flows it: every run of white space is one space."""
-    inner = " ".join(text.split())
-    return (" " if text[:1].isspace() else "") + inner + (" " if inner and text[-1:].isspace() else "")

@@ -40,12 +40,32 @@ def read_jsonl(file: SourceFile) -> Iterator[Record | RefusedRecord]:
                 yield _parse(line, number, place, file.text_field)
 
 
+class DuplicateKeyError(ValueError):
+    """An object has a key twice, so that nobody can tell which value is meant."""
+
+
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of some keys and values.
+
+    Raises:
+        DuplicateKeyError: A key comes twice.
+    """
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise DuplicateKeyError(f"the key {twice[:60]!r} comes twice")
+    return values
+
+
 def _parse(line: bytes, number: int, place: str, text_field: str) -> Record | RefusedRecord:
     try:
-        values = json.loads(line.decode("utf-8"))
+        values = json.loads(line.decode("utf-8"), object_pairs_hook=unique_keys)
     except UnicodeDecodeError as error:
         detail = f"line {number:,}: not UTF-8: byte 0x{line[error.start]:02x} at byte {error.start:,} of the line"
         return RefusedRecord(place, "not_utf8", detail)
+    except DuplicateKeyError as error:
+        return RefusedRecord(place, "duplicate_key", f"line {number:,}: {error}")
     except (ValueError, RecursionError) as error:
         return RefusedRecord(place, "broken_json", f"line {number:,}: {' '.join(str(error).split())[:200]}")
     if not isinstance(values, dict):

@@ -11,7 +11,7 @@ import email.utils
 from collections.abc import Iterator
 from typing import cast
 
-from model.corpus.readers.html import main_text
+from model.corpus.readers.markup import all_text, encoding_in_markup, known_label
 from model.corpus.readers.source_file import Record, RefusedRecord, SourceFile
 from model.corpus.set_aside import FileRefused
 
@@ -88,18 +88,16 @@ def _record(data: bytes, place: str, where: str) -> Record | RefusedRecord:
 
 
 def _body(message: email.message.Message) -> tuple[str, dict[str, str]]:
-    """The first plain-text part that is no attachment, else the first HTML part as text."""
+    """The first plain-text part that is no attachment, else all words of the HTML parts."""
     parts = [part for part in message.walk() if not part.is_multipart() and not _is_attachment(part)]
     plain = next((part for part in parts if part.get_content_type() == "text/plain"), None)
     if plain is not None:
         text, fields = _text(plain)
         if text.strip():
             return text.replace("\r\n", "\n"), fields
-    page = next((part for part in parts if part.get_content_type() == "text/html"), None)
-    if page is None:
-        return "", {}
-    markup, fields = _text(page)
-    return main_text(markup.replace("\0", ""))[0], fields
+    pages = [_text(part) for part in parts if part.get_content_type() == "text/html"]
+    found = [(text, fields) for text, fields in ((all_text(markup), fields) for markup, fields in pages) if text]
+    return "\n\n".join(text for text, _ in found), found[0][1] if found else {}
 
 
 def _is_attachment(part: email.message.Message) -> bool:
@@ -107,14 +105,28 @@ def _is_attachment(part: email.message.Message) -> bool:
 
 
 def _text(part: email.message.Message) -> tuple[str, dict[str, str]]:
-    """A part's text; where neither the encoding it names nor UTF-8 fits it is read as Latin-1, and a field says so."""
+    """A part's text, in the encoding of its header, of its `<meta>`, or UTF-8, the first that fits every byte.
+
+    Where none does it is read as Windows-1252 or Latin-1, and a field says so.
+    """
     data = cast("bytes | None", part.get_payload(decode=True)) or b""
-    for encoding in (part.get_content_charset() or "utf-8", "utf-8"):
+    named = [known_label(str(part.get_content_charset() or ""))]
+    if part.get_content_type() == "text/html":
+        named.append(encoding_in_markup(data))
+    plain = [name for name in named if name is not None]
+    for encoding in (*plain, "utf-8"):
+        if encoding == "cp1252" and len(set(plain)) > 1 and encoding == plain[0]:
+            continue  # the label of programs that set none; `<meta>` knows better
         try:
             return data.decode(encoding), {}
-        except (LookupError, UnicodeDecodeError):
+        except UnicodeDecodeError:
             continue
-    return data.decode("latin-1"), {"encoding": "latin-1, guessed"}
+    for encoding in ("cp1252", "latin-1"):
+        try:
+            return data.decode(encoding), {} if encoding in plain else {"encoding": f"{encoding}, guessed"}
+        except UnicodeDecodeError:
+            continue
+    raise AssertionError("Latin-1 knows every byte")
 
 
 def _headers(message: email.message.Message) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from model.corpus.readers.csv_table import refuse_columns_twice
 from model.corpus.readers.jsonl import record_of
 from model.corpus.readers.source_file import Record, RefusedRecord, SourceFile
 from model.corpus.set_aside import FileRefused
@@ -25,6 +26,7 @@ def read_parquet(file: SourceFile) -> Iterator[Record | RefusedRecord]:
         try:
             parquet = pq.ParquetFile(stream, buffer_size=BUFFER_BYTES, pre_buffer=False)
             names = parquet.schema_arrow.names
+            refuse_columns_twice(names)
             if file.text_field not in names:
                 found = ", ".join(names[:20]) or "none"
                 raise FileRefused("no_text", f"no column {file.text_field!r}; columns found: {found}")

@@ -6,7 +6,7 @@ import codecs
 from collections.abc import Iterator
 
 from model.corpus.readers.source_file import Record, SourceFile
-from model.corpus.set_aside import FileRefused
+from model.corpus.set_aside import FileCutOff, FileRefused
 
 PIECE_BYTES = 1 << 20
 BYTE_ORDER_MARK = "\ufeff"
@@ -18,21 +18,47 @@ def read_text(file: SourceFile) -> Iterator[Record]:
     Raises:
         FileRefused: The file is empty, binary, or not in its encoding; nothing of it has been given out then.
     """
-    check_text(file)
-    yield Record("", decode_pieces(file))
+    cut = check_text(file)
+    if cut is None:
+        yield Record("", decode_pieces(file))
+        return
+    yield Record("", _complete_lines(file))
+    raise cut
 
 
-def check_text(file: SourceFile) -> None:
-    """Look at every byte of a file.
+def check_text(file: SourceFile) -> FileCutOff | None:
+    """Look at every byte of a file; return where it is cut off, if it is and has complete lines before that.
 
     Raises:
         FileRefused: It is empty, binary, or not in its encoding.
     """
-    n_characters = 0
-    for piece in decode_pieces(file):
-        n_characters += bool(piece) and not piece.isspace()
-    if n_characters == 0:
+    has_text, has_line, cut = False, False, None
+    try:
+        for piece in decode_pieces(file):
+            has_line = has_line or ((has_text or not piece.isspace()) and "\n" in piece)
+            has_text = has_text or not piece.isspace()
+    except FileCutOff as error:
+        if not has_line:
+            raise
+        cut = error
+    if not has_text:
         raise FileRefused("empty", "has no text in it")
+    return cut
+
+
+def _complete_lines(file: SourceFile) -> Iterator[str]:
+    """The decoded text of a file that is cut off, up to its last line end."""
+    held = ""
+    try:
+        for piece in decode_pieces(file):
+            lines, end, rest = piece.rpartition("\n")
+            if end:
+                yield held + lines + end
+                held = rest
+            else:
+                held += rest
+    except FileCutOff:
+        return
 
 
 def decode_pieces(file: SourceFile) -> Iterator[str]:
@@ -46,7 +72,7 @@ def decode_pieces(file: SourceFile) -> Iterator[str]:
     first = True
     with file.open() as stream:
         while True:
-            data = stream.read(PIECE_BYTES)
+            data = stream.read1(PIECE_BYTES)  # type: ignore[attr-defined]  # read() loses the rest before a cut
             pending = decoder.getstate()[0]
             try:
                 piece = decoder.decode(data, final=not data)

@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import random
 import time
 
 import pytest
@@ -44,15 +45,16 @@ def test_damaged_compressed_file_is_refused(ending, damage):
         "nothing": b"",
     }[damage]
     with pytest.raises(FileRefused) as refusal:
-        assert len(read(f"a.txt{ending}", data)) == 0
-    assert refusal.value.reason == ("empty" if damage == "nothing" else f"broken_{ending[1:]}")
+        read(f"a.txt{ending}", data)
+    reasons = {"nothing": "empty", "cut": "cut_off"}
+    assert refusal.value.reason == reasons.get(damage, f"broken_{ending[1:]}")
 
 
 @pytest.mark.parametrize("n_bytes", [1, 3, 5, 20, 100, -1])
 def test_zstd_file_that_is_cut_off_anywhere_is_refused(n_bytes):
     with pytest.raises(FileRefused) as refusal:
         read("a.txt.zst", PACK[".zst"](LINES)[:n_bytes])
-    assert refusal.value.reason == "broken_zst"
+    assert refusal.value.reason == "cut_off"
 
 
 def test_zstd_frames_without_content_are_passed_over():
@@ -91,3 +93,23 @@ def test_zstd_frame_that_wants_gigabytes_of_window_is_refused():
     data += zstandard.ZstdCompressor(compression_params=parameters).compress(b"x")
     with pytest.raises(FileRefused):
         read("a.txt.zst", data)
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "txt"])
+@pytest.mark.parametrize("ending", [".gz", ".zst"])
+def test_file_that_is_cut_off_gives_its_complete_lines_and_says_so(ending, kind):
+    noise = random.Random(1)
+    words = [f"line {i} {noise.getrandbits(200):x}" for i in range(20_000)]
+    content = "text\n" + "\n".join(words) if kind == "csv" else "\n".join(words)
+    if kind == "jsonl":
+        content = "\n".join(json.dumps({"text": word}) for word in words)
+    packed = PACK[ending](content.encode())
+    opened = decompressed(f"a.{kind}{ending}", lambda: io.BytesIO(packed[: len(packed) * 9 // 10]))
+    found = []
+    with pytest.raises(FileRefused, match="ends in the middle") as refusal:
+        for record in reader_for(f"a.{kind}{ending}")(SourceFile(f"a.{kind}{ending}", opened)):
+            found.append("".join(record.pieces))
+    lines = "".join(found).splitlines() if kind == "txt" else found
+    assert lines == words[: len(lines)]
+    assert len(lines) > 0.7 * len(words)  # a block of zstd is 128 KB
+    assert refusal.value.reason == "cut_off"

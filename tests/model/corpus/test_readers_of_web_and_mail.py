@@ -5,6 +5,8 @@ import mailbox
 import time
 from email.message import EmailMessage
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -134,15 +136,56 @@ def test_csv_row_with_too_many_values_is_set_aside_and_the_next_read():
     assert refusals(found) == {"00000002": "broken_row", "00000003": "empty"}
 
 
-def test_csv_field_that_never_ends_is_refused_in_bounded_memory(monkeypatch):
-    monkeypatch.setattr("model.corpus.readers.csv_table.LONGEST_FIELD_CHARACTERS", 2_000_000)
-    for data in (b'text\nok\n"' + b"line\n" * 1_000_000, b"text\nok\n" + b"x" * 5_000_000):
-        found = []
-        with pytest.raises(FileRefused) as refusal:
-            for record in reader_for("a.csv")(SourceFile("a.csv", lambda data=data: io.BytesIO(data))):
-                found.append(record)
-        assert texts(found) == ["ok"]
-        assert refusal.value.reason in {"broken_csv", "long_line"}
+def test_csv_quote_that_never_closes_costs_its_row_alone_in_bounded_memory(monkeypatch):
+    monkeypatch.setattr("model.corpus.readers.csv_table.LONGEST_FIELD_CHARACTERS", 20_000)
+    found = records(b'text\nok\n"' + b"line\n" * 10_000, "a.csv")
+    assert texts(found) == ["ok"] + ["line"] * 9_999
+    (refused,) = (record for record in found if isinstance(record, RefusedRecord))
+    assert (refused.reason, refused.detail) == ("broken_row", "line 3: a quote opens a value that never ends")
+    with pytest.raises(FileRefused, match="a line is longer"):
+        records(b"text\nok\n" + b"x" * 50_000, "a.csv")
+
+
+def test_csv_rows_after_a_broken_one_survive_and_its_rests_are_set_aside():
+    data = b'text,a\n"open,1\ntwo,2\n"three\nlines",3\n"four "said" x\nno row,4\nfive,5\n'
+    found = records(data, "a.csv")
+    assert texts(found) == ["two", "three\nlines", "no row", "five"]
+    assert [r.detail.split(":")[0] for r in found if isinstance(r, RefusedRecord)] == ["line 2", "line 6"]
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv"])
+def test_table_with_two_columns_of_one_name_is_refused_by_name(name):
+    header = b"text\tnote\tnote\n" if name == "a.tsv" else b"text,note,note\n"
+    with pytest.raises(FileRefused, match="columns 2 and 3 have one name, 'note'"):
+        records(header + b"x\n", name)
+
+
+def test_parquet_with_two_columns_of_one_name_is_refused_by_name():
+    buffer = io.BytesIO()
+    pq.write_table(pa.Table.from_arrays([pa.array(["a"]), pa.array(["b"])], names=["text", "text"]), buffer)
+    with pytest.raises(FileRefused, match="columns 1 and 2 have one name, 'text'"):
+        records(buffer.getvalue(), "a.parquet")
+
+
+def test_json_line_with_a_key_twice_is_set_aside():
+    found = records(b'{"text": "a", "text": "b"}\n{"text": "c"}\n', "a.jsonl")
+    assert texts(found) == ["c"]
+    assert refusals(found) == {"00000001": "duplicate_key"}
+
+
+def test_html_mail_keeps_every_word_and_its_headings():
+    page = "<h1>News</h1><table><tr><td>one</td><td>two</td></tr></table><div class=footer>Yours, Bo</div>"
+    mail = EmailMessage()
+    mail.set_content(page, subtype="html")
+    assert texts(records(mail.as_bytes(), "a.eml")) == ["# News\none\ttwo\nYours, Bo"]
+
+
+@pytest.mark.parametrize("declared", ["", "; charset=us-ascii", "; charset=iso-8859-1", "; charset=nonsense"])
+def test_encoding_in_the_markup_of_a_mail_is_heeded(declared):
+    word = "Привет, это письмо"
+    head = '<meta http-equiv="Content-Type" content="text/html; charset=windows-1251">'
+    body = f"<html><head>{head}</head><body><p>{word}</p></body></html>".encode("cp1251")
+    assert texts(records(f"Content-Type: text/html{declared}\n\n".encode() + body, "a.eml")) == [word]
 
 
 @pytest.mark.parametrize(
@@ -212,7 +255,7 @@ def test_mail_in_another_encoding_than_it_says_is_read_and_marked():
     data = b"Content-Type: text/plain; charset=utf-8\n\ncaf\xe9 au lait\n"
     (record,) = records(data, "a.eml")
     assert "".join(record.pieces) == "café au lait\n"
-    assert record.fields["encoding"] == "latin-1, guessed"
+    assert record.fields["encoding"] == "cp1252, guessed"
 
 
 def test_mailbox_with_a_huge_message_reads_the_others(monkeypatch):
