@@ -132,7 +132,9 @@ def test_nothing_left_says_which_filter_dropped_how_many(tmp_path):
 
 
 def test_one_big_file_is_told_how_to_become_several_documents(tmp_path):
-    with pytest.raises(CorpusError, match=r"split is empty: 1 different .*; add texts.* tisslm run --set ingest.max_document_characters=\d+"):
+    with pytest.raises(
+        CorpusError, match=r"split is empty: 1 different .*; add texts.*ingest.max_document_characters=\d+"
+    ):
         run(tmp_path, {"toy/all.txt": "It was a dark and stormy night. " * 100})
 
 

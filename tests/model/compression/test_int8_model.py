@@ -159,7 +159,9 @@ def test_a_missing_config_or_weights_file_is_named(stored):
 def test_damaged_weights_are_one_line(stored):
     (stored / "model.safetensors").write_bytes(b"\x00" * 100)
 
-    with pytest.raises(CheckpointError, match=r"model\.safetensors: damaged \(.*\); run `tisslm verify --repair`") as caught:
+    with pytest.raises(
+        CheckpointError, match=r"model\.safetensors: damaged \(.*\); run `tisslm verify --repair`"
+    ) as caught:
         load_quantized(stored)
     assert "\n" not in str(caught.value)
 
