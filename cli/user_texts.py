@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from model.corpus.documents import Document
 
 Config = TypeVar("Config", bound="BaseModel")
+Folder = Annotated[Path, typer.Option("--tokenizer", "-t", "--model", "-m", help="folder of a tokenizer or a model")]
 
 
 def documents_of(paths: Sequence[str]) -> Iterator[Document]:

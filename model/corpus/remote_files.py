@@ -18,7 +18,7 @@ from model.corpus.http_transfer import http_facts, http_page
 from model.corpus.readers.source_file import SourceFile
 from model.corpus.set_aside import SetAside
 from model.corpus.sources import UrlSource
-from model.errors import CorpusError
+from model.errors import CorpusError, install_extra
 
 DOWNLOADS = Path(".tisslm") / "downloads"
 MOST_FILES = 1_000_000
@@ -141,9 +141,7 @@ def open_filesystem(url: str) -> tuple[Any, str]:
         filesystem, path = url_to_fs(url)
     except ImportError as error:
         extra = EXTRAS.get(scheme)
-        remedy = (
-            f"install it: pip install 'tisslm[{extra}]'" if extra else f"install the package that it names ({error})"
-        )
+        remedy = f"install it: {install_extra(extra)}" if extra else f"install the package that it names ({error})"
         raise CorpusError(f"{url}: no library for {scheme}:// is installed; {remedy}") from error
     except ValueError as error:
         raise CorpusError(f"{url}: {error}; expected http(s)://, s3:// or another address that fsspec knows") from error
