@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cli.quiet import is_quiet
 from cli.user_texts import valid_config
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ def is_document_folder(path: Path) -> bool:
 @contextmanager
 def progress(doing: str) -> Iterator[Callable[[int, int | None], None]]:
     """A progress bar on standard error, if that is a terminal; tell it what is done, and of how many."""
-    if not sys.stderr.isatty():
+    if is_quiet() or not sys.stderr.isatty():
         yield lambda _done, _total: None
         return
     from rich.console import Console

@@ -25,4 +25,8 @@ def exit_codes() -> dict[int, str]:
 def summary() -> str:
     """All exit codes for the end of `tisslm --help`."""
     lines = [f"  {code:>3}  {meaning}" for code, meaning in exit_codes().items()]
-    return "\b\nExit codes (every command takes --debug to show the traceback of an error):\n" + "\n".join(lines)
+    options = (
+        "every command takes --debug, which shows the traceback of an error, and --quiet, which prints\n"
+        "results and errors only"
+    )
+    return f"\b\nExit codes ({options}):\n" + "\n".join(lines)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli import completion
 from cli.registered import registered_name
 from cli.tables import print_json
 
@@ -32,7 +33,11 @@ def register(app: typer.Typer) -> None:
 def generate(
     prompts: Annotated[list[str] | None, typer.Argument(help="texts to go on with; - reads one from stdin")] = None,
     model: Annotated[
-        str, typer.Option(help="an alias (champion, candidate, previous), a version number, or a model folder")
+        str,
+        typer.Option(
+            help="an alias (champion, candidate, previous), a version number, or a model folder",
+            autocompletion=completion.versions,
+        ),
     ] = "champion",
     max_new_tokens: Annotated[int | None, typer.Option(help="end after this many tokens (default 200)")] = None,
     temperature: Annotated[float | None, typer.Option(help="0 always takes the likeliest token (default 0.8)")] = None,

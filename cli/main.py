@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from typing import Annotated
 
 import typer
 
@@ -20,6 +21,7 @@ import cli.tokenizer
 import cli.tracking
 import cli.workspace
 from cli.exit_codes import UNEXPECTED, summary
+from cli.quiet import QUIET
 from model.errors import TissLMError
 
 app = typer.Typer(
@@ -32,6 +34,7 @@ app = typer.Typer(
     epilog=summary(),
     no_args_is_help=True,
     add_completion=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
@@ -51,11 +54,30 @@ for group in (
     group.register(app)
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"tisslm {version('tisslm')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print the version and exit")
+    ] = False,
+) -> None:
+    """Options of `tisslm` itself; the help of the command stands in `app`."""
+
+
 def main() -> None:
     """Run the command line; every mistake of a user is one line on standard error and a documented exit code."""
-    debug = _take_debug(sys.argv)
+    debug = _take(sys.argv, "--debug", "TISSLM_DEBUG")
+    if _take(sys.argv, "--quiet", QUIET):
+        os.environ[QUIET] = "1"  # also for the processes that a run starts
     try:
-        app()
+        app(prog_name="tisslm")
     except TissLMError as error:
         if debug:
             traceback.print_exc()
@@ -69,12 +91,12 @@ def main() -> None:
         sys.exit(UNEXPECTED)
 
 
-def _take_debug(arguments: list[str]) -> bool:
-    """Whether `--debug` stands anywhere before `--`; it is taken out, so that every command accepts it."""
+def _take(arguments: list[str], option: str, variable: str) -> bool:
+    """Whether an option stands anywhere before `--`; it is taken out, so that every command accepts it."""
     end = arguments.index("--") if "--" in arguments else len(arguments)
-    wanted = "--debug" in arguments[1:end]
-    arguments[1:end] = [word for word in arguments[1:end] if word != "--debug"]
-    return wanted or os.environ.get("TISSLM_DEBUG", "") not in {"", "0"}
+    wanted = option in arguments[1:end]
+    arguments[1:end] = [word for word in arguments[1:end] if word != option]
+    return wanted or os.environ.get(variable, "") not in {"", "0"}
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli import completion
 from cli.registered import registered_name
 from cli.tables import print_json, print_rows
 
@@ -17,6 +18,7 @@ models = typer.Typer(
     help="Look at registered models, and choose the champion.", no_args_is_help=True, rich_markup_mode=None
 )
 LONGEST_SHOWN = 200
+Reference = Annotated[str, typer.Argument(help="an alias or a version number", autocompletion=completion.versions)]
 AsJson = Annotated[bool, typer.Option("--json", help="print as JSON")]
 
 PROMOTE_EXAMPLES = """\b
@@ -50,7 +52,10 @@ def list_(as_json: AsJson = False) -> None:
 
 @models.command()
 def show(
-    reference: Annotated[str, typer.Argument(help="an alias or a version number")] = "champion", as_json: AsJson = False
+    reference: Annotated[
+        str, typer.Argument(help="an alias or a version number", autocompletion=completion.versions)
+    ] = "champion",
+    as_json: AsJson = False,
 ) -> None:
     """Show everything recorded about one version; its files are checked and their folder printed."""
     from tasks.registry import resolve
@@ -68,7 +73,9 @@ def show(
 
 
 @models.command(epilog=PROMOTE_EXAMPLES)
-def promote(reference: Annotated[str, typer.Argument(help="an alias or a version number")]) -> None:
+def promote(
+    reference: Reference,
+) -> None:
     """Make a version the champion by hand; it must pass the gate publish.max_bits_per_byte and verify."""
     from tasks.params import read_params
     from tasks.registry import promote as promote_version

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from cli import completion
 from cli.tables import print_json, print_rows
 
 params = typer.Typer(help="Look at params.yaml: what a run is.", no_args_is_help=True, rich_markup_mode=None)
@@ -26,7 +27,9 @@ def register(app: typer.Typer) -> None:
 
 @params.command()
 def show(
-    prefix: Annotated[str, typer.Argument(help="only keys that begin with this, e.g. pretrain.model")] = "",
+    prefix: Annotated[
+        str, typer.Argument(help="only keys that begin with this, e.g. pretrain.model", autocompletion=completion.keys)
+    ] = "",
     as_json: AsJson = False,
 ) -> None:
     """Show every value with its unit and meaning, defaults included."""
@@ -84,7 +87,10 @@ def schema(
 
 @params.command()
 def diff(
-    preset: Annotated[str, typer.Argument(help="compare with this preset")] = "laptop", as_json: AsJson = False
+    preset: Annotated[
+        str, typer.Argument(help="compare with this preset", autocompletion=completion.presets)
+    ] = "laptop",
+    as_json: AsJson = False,
 ) -> None:
     """Show where params.yaml differs from a preset (from the defaults, which are `laptop`, if none is named)."""
     from flows.presets import read_preset

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli import completion
 from cli.exit_codes import STOPPED
+from cli.quiet import is_quiet
 from cli.tables import print_json, print_rows
 
 if TYPE_CHECKING:
@@ -32,13 +34,27 @@ def register(app: typer.Typer) -> None:
 
 
 def run(
-    preset: Annotated[str | None, typer.Option(help="named settings to apply first; see `tisslm presets`")] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(help="named settings to apply first; see `tisslm presets`", autocompletion=completion.presets),
+    ] = None,
     assignments: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="edit params.yaml first; may be given several times"),
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="edit params.yaml first; may be given several times",
+            autocompletion=completion.assignments,
+        ),
     ] = None,
     from_stage: Annotated[
-        str | None, typer.Option("--from", metavar="STAGE", help="start here; earlier results are taken as they are")
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="STAGE",
+            help="start here; earlier results are taken as they are",
+            autocompletion=completion.stages,
+        ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="run stages even if nothing they depend on changed")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="wait for another run in this workspace")] = False,
@@ -59,7 +75,7 @@ def run(
     root = find_workspace()
     overrides = parse_assignments(assignments or [])
     console = Console(stderr=as_json, soft_wrap=True)
-    view = ConsoleView(console)
+    view = ConsoleView(Console(quiet=True) if is_quiet() else console)
     try:
         result = run_pipeline(root, view, preset, overrides, from_stage, force, wait)
     except KeyboardInterrupt:
@@ -98,7 +114,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="print as JSON")
 
     root = find_workspace()
     read_params(root / "params.yaml")  # DVC would only say that the file is corrupted
-    prepare_workspace(root, lambda line: print(line, file=sys.stderr))
+    prepare_workspace(root, lambda line: None if is_quiet() else print(line, file=sys.stderr))
     graph, changed = read_graph(root), changed_stages(root)
     perhaps = {name for changed_stage in changed if changed_stage in graph for name in downstream(graph, changed_stage)}
     rows = [

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from cli import completion
+
 DEPLOY_EXAMPLES = """\b
 Trigger it from another terminal (deploy prints the address to use):
   prefect deployment run pipeline/tisslm --param preset=smoke --watch
@@ -38,7 +40,9 @@ def deploy(
     name: Annotated[str, typer.Option(help="name of the deployment")] = "tisslm",
     cron: Annotated[str | None, typer.Option(help='run on a schedule, e.g. "0 3 * * *"')] = None,
     interval: Annotated[int | None, typer.Option(min=60, metavar="SECONDS", help="run every so many seconds")] = None,
-    preset: Annotated[str | None, typer.Option(help="preset of runs that name none")] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="preset of runs that name none", autocompletion=completion.presets)
+    ] = None,
     timezone: Annotated[str, typer.Option(help="of --cron: an IANA name, e.g. Europe/Berlin")] = "UTC",
     prefect_port: Annotated[int, typer.Option(min=0, max=65535, help="of the server, if one has to be started")] = 4200,
 ) -> None:

@@ -15,6 +15,7 @@ import cli.tokenizer_codes
 import cli.tokenizer_editing
 from cli.corpus_texts import documents_of, read_texts
 from cli.tables import print_json, print_rows
+from cli.user_texts import Folder
 
 if TYPE_CHECKING:
     from model.tokenizer.tokenizer import Tokenizer
@@ -26,7 +27,6 @@ tokenizer = typer.Typer(
 )
 AsJson = Annotated[bool, typer.Option("--json", help="print as JSON")]
 Texts = Annotated[list[str], typer.Argument(help="files or folders of texts")]
-Folder = Annotated[Path, typer.Option("--tokenizer", "-t", help="folder of a tokenizer or a model")]
 
 TRAIN_EXAMPLES = """\b
 Examples:
@@ -58,7 +58,7 @@ def register(app: typer.Typer) -> None:
 def train(
     texts: Texts,
     out: Annotated[Path, typer.Option("--out", "-o", help="new folder for the tokenizer")],
-    vocab_size: Annotated[int, typer.Option("--vocab-size", "-n", help="ids in all")] = 8000,
+    vocab_size: Annotated[int, typer.Option("--vocab-size", help="ids in all")] = 8000,
     kind: Annotated[str, typer.Option("--kind", help="bpe, unigram, wordpiece, char or byte")] = "bpe",
     rule: Annotated[list[str] | None, typer.Option("--rule", help="where words end, applied in turn")] = None,
     min_frequency: Annotated[int, typer.Option("--min-frequency", help="rarer pairs are never merged")] = 2,

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.tables import print_json, print_rows
+from cli.user_texts import Folder
 
 if TYPE_CHECKING:
     from model.tokenizer.annotation.annotate import Annotation
     from model.tokenizer.tokenizer import Tokenizer
-
-Folder = Annotated[Path, typer.Option("--tokenizer", "-t", help="folder of a tokenizer or a model")]
 
 ANNOTATE_EXAMPLES = """\b
 Examples:
@@ -62,7 +61,7 @@ def clusters(
     texts: Annotated[list[str], typer.Argument(help="files or folders of texts")],
     out: Annotated[Path, typer.Option("--out", "-o", help="new folder for the clusters")],
     folder: Folder = Path("data/tokenizer"),
-    n_clusters: Annotated[int, typer.Option("--clusters", "-n", help="groups of tokens")] = 32,
+    n_clusters: Annotated[int, typer.Option("--clusters", help="groups of tokens")] = 32,
 ) -> None:
     """Group tokens by the company that they keep in texts; prints the most used of each group."""
     import numpy as np

@@ -10,13 +10,14 @@ from typing import Annotated, Any
 import typer
 
 from cli.tables import print_rows
+from cli.user_texts import Folder
 
 codes = typer.Typer(help="Images, sound and music as code tokens.", no_args_is_help=True, rich_markup_mode=None)
 Files = Annotated[list[Path], typer.Argument(help="files to learn from, and to measure on")]
 IMAGES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm"}
 CODE_FILES = [f"{name}_codes.{kind}" for name in ("image", "audio", "music") for kind in ("json", "safetensors")]
 Out = Annotated[Path, typer.Option("--out", "-o", help="folder for the codes")]
-NCodes = Annotated[int, typer.Option("--codes", "-n", help="codes of each stage")]
+NCodes = Annotated[int, typer.Option("--codes", help="codes of each stage")]
 Stages = Annotated[int, typer.Option("--stages", help="codes for each patch or frame")]
 Test = Annotated[list[Path] | None, typer.Option("--test", help="measure on these files instead")]
 CodeFolder = Annotated[Path, typer.Argument(help="folder that `codes image`, `audio` or `music` wrote")]
@@ -157,7 +158,7 @@ def round_trip(
 @codes.command(epilog=RESERVE_EXAMPLES)
 def reserve(
     folders: Annotated[list[Path], typer.Argument(help="folders of codes")],
-    model: Annotated[Path, typer.Option("--model", "-m", help="folder of a model, or of a tokenizer alone")],
+    model: Folder,
     out: Annotated[Path, typer.Option("--out", "-o", help="new folder; the old one stays as it is")],
 ) -> None:
     """Give codes ids of their own in a tokenizer, and rows in its model's embedding."""

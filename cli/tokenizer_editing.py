@@ -9,11 +9,11 @@ import typer
 
 from cli.corpus_texts import documents_of, read_texts
 from cli.tables import print_json, print_rows
+from cli.user_texts import Folder
 
 if TYPE_CHECKING:
     from model.tokenizer.editing.edit import VocabularyEdit
 
-Source = Annotated[Path, typer.Option("--model", "-m", help="folder of a model, or of a tokenizer alone")]
 Texts = Annotated[list[str], typer.Argument(help="files or folders of texts")]
 Out = Annotated[Path, typer.Option("--out", "-o", help="new folder; the old one stays as it is")]
 MinFrequency = Annotated[int, typer.Option("--min-frequency", min=1, help="rarer pairs are never merged")]
@@ -53,8 +53,8 @@ def register(group: typer.Typer) -> None:
 
 def prune(
     texts: Texts,
-    to: Annotated[int, typer.Option("--to", "-n", help="ids in all afterwards")],
-    model: Source,
+    to: Annotated[int, typer.Option("--to", help="ids in all afterwards")],
+    model: Folder,
     out: Out,
 ) -> None:
     """Keep the tokens that the texts use most; embeddings are cut to match, logits of kept tokens stay."""
@@ -72,7 +72,7 @@ def prune(
 
 def add(
     words: Annotated[list[str], typer.Argument(help="words, or names of control tokens")],
-    model: Source,
+    model: Folder,
     out: Out,
     special: Annotated[bool, typer.Option("--special", help="control tokens, which no text becomes")] = False,
     with_space: Annotated[bool, typer.Option("--with-space", help="each word also after a space")] = False,
@@ -92,8 +92,8 @@ def add(
 
 def continue_(
     texts: Texts,
-    tokens: Annotated[int, typer.Option("--tokens", "-n", min=1, help="how many new tokens")],
-    model: Source,
+    tokens: Annotated[int, typer.Option("--tokens", min=1, help="how many new tokens")],
+    model: Folder,
     out: Out,
     min_frequency: MinFrequency = 2,
 ) -> None:
@@ -107,8 +107,8 @@ def continue_(
 
 def extend(
     texts: Texts,
-    tokens: Annotated[int, typer.Option("--tokens", "-n", min=1, help="how many new tokens")],
-    model: Source,
+    tokens: Annotated[int, typer.Option("--tokens", min=1, help="how many new tokens")],
+    model: Folder,
     out: Out,
     min_frequency: MinFrequency = 2,
 ) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from cli import completion
 from cli.registered import registered_name
 from cli.tables import print_json, print_rows
 
@@ -26,7 +27,13 @@ def register(app: typer.Typer) -> None:
 
 
 def trace(
-    name: Annotated[str, typer.Argument(help="a version, alias, MLflow run, git commit, flow run, or model folder")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="a version, alias, MLflow run, git commit, flow run, or model folder",
+            autocompletion=completion.versions,
+        ),
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="print as JSON")] = False,
 ) -> None:
     """Say where a model or run came from."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
 Config = TypeVar("Config", bound="BaseModel")
+Folder = Annotated[Path, typer.Option("--tokenizer", "-t", "--model", "-m", help="folder of a tokenizer or a model")]
 
 
 def valid_config(kind: type[Config], values: Mapping[str, Any]) -> Config:

@@ -6,6 +6,8 @@ exits with the class's code; `--debug` shows the traceback.
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import ClassVar
 
 
@@ -23,6 +25,13 @@ class TissLMError(Exception):
 def said_by(who: str, message: str) -> str:
     """A message with the name of the stage that says it in front, once: `clean: no documents left`."""
     return message if message.startswith(f"{who}: ") else f"{who}: {message}"
+
+
+def install_extra(extra: str) -> str:
+    """What installs one of our extras: TissLM is installed from its checkout, no registry has it by this name."""
+    python, checkout = Path(sys.executable), Path(__file__).parents[1]
+    shown = python.relative_to(checkout) if python.is_relative_to(checkout) else python
+    return f"`{shown} -m pip install -c constraints.txt -e '.[{extra}]'` in the folder of TissLM"
 
 
 class ConfigError(TissLMError):

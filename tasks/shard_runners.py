@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from model.corpus.shard_runner import ProcessRunner, SerialRunner, ShardRunner, unit_name
-from model.errors import ConfigError, CorpusError, TissLMError
+from model.errors import ConfigError, CorpusError, TissLMError, install_extra
 from tasks.settings import Settings, read_settings
 
 T = TypeVar("T")
@@ -88,8 +88,8 @@ class PrefectRunner:
             from prefect_ray import RayTaskRunner
         except ImportError as error:
             raise ConfigError(
-                f"TISSLM_SHARD_RUNNER={self.kind}: {error.name} is not installed; expected the extra: "
-                f"pip install 'tisslm[{self.kind}]', or use processes"
+                f"TISSLM_SHARD_RUNNER={self.kind}: {error.name} is not installed; run "
+                f"{install_extra(self.kind)}, or use processes"
             ) from error
         if self.address:
             return RayTaskRunner(address=self.address)

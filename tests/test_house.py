@@ -318,3 +318,24 @@ def test_configs_import_no_heavy_library(run_python: Callable[..., subprocess.Co
         f"import tasks.params, sys; print([m for m in {heavy!r} if m in sys.modules])", PYTHONPATH=str(REPOSITORY)
     )
     assert done.stdout.strip() == "[]", done.stdout + done.stderr
+
+
+@pytest.mark.feature("DX-06")
+def test_nobody_is_told_to_install_a_package_that_is_not_ours() -> None:
+    """A registry's `tisslm` would be somebody else's: extras are installed from the checkout."""
+    wrong = re.compile(r"pip install[^\n`]*['\" ]tisslm\b")
+    texts = {path: path.read_bytes().decode("utf-8", "replace") for path in own_files()}
+    assert [str(path) for path, text in texts.items() if wrong.search(text) and path != Path(__file__)] == []
+
+
+@pytest.mark.feature("DX-06")
+def test_an_extra_that_a_message_names_exists() -> None:
+    extras = set(PROJECT["project"]["optional-dependencies"])
+    named = {
+        match
+        for path in own_files()
+        if path.suffix == ".py" and path != Path(__file__)
+        for match in re.findall(r"install_extra\(['\"](\w+)['\"]\)", path.read_text(encoding="utf-8"))
+    }
+    assert {"annotate", "names"} <= named <= extras
+    assert "-e '.[dask]'" in errors.install_extra("dask")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
-from model.errors import CorpusError
+from model.errors import CorpusError, install_extra
 
 EXTRAS = {"s3": "s3", "s3a": "s3"}
 
@@ -29,9 +29,7 @@ def open_filesystem(url: str) -> tuple[Any, str]:
         filesystem, path = url_to_fs(url)
     except ImportError as error:
         extra = EXTRAS.get(scheme)
-        remedy = (
-            f"install it: pip install 'tisslm[{extra}]'" if extra else f"install the package that it names ({error})"
-        )
+        remedy = f"install it: {install_extra(extra)}" if extra else f"install the package that it names ({error})"
         raise CorpusError(f"{url}: no library for {scheme}:// is installed; {remedy}") from error
     except ValueError as error:
         raise CorpusError(f"{url}: {error}; expected http(s)://, s3:// or another address that fsspec knows") from error

@@ -6,12 +6,15 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from toy_pipeline import STEPS, VOCABULARY, ToyPipeline, make_toy_pipeline
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from cli.exit_codes import exit_codes
@@ -28,11 +31,13 @@ def toy(tmp_path: Path) -> ToyPipeline:
     return make_toy_pipeline(tmp_path / "toy")
 
 
-def tisslm(folder: Path, *words: str, text: str = "") -> subprocess.CompletedProcess[str]:
+def tisslm(
+    folder: Path, *words: str, text: str = "", environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "cli.main", *words],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), **(environment or {})},
         input=text,
         capture_output=True,
         text=True,
@@ -190,6 +195,75 @@ def test_presets_are_listed_with_what_they_set() -> None:
     assert list(listed) == list(PRESETS)
     assert listed["smoke"]["sets"]["pretrain.steps"]
     assert listed["laptop"]["sets"] == {}
+
+
+def commands(command: Any, name: str = "tisslm") -> Iterator[tuple[str, Any]]:
+    """A command and all commands below it, by the words that call them."""
+    yield name, command
+    for word, below in getattr(command, "commands", {}).items():
+        yield from commands(below, f"{name} {word}")
+
+
+TREE = dict(commands(get_command(app)))
+
+
+def test_one_letter_means_one_thing_in_all_commands() -> None:
+    meanings: dict[str, dict[str, str]] = {}
+    for name, command in TREE.items():
+        for parameter in command.params:
+            long = " ".join(sorted(word for word in parameter.opts if word.startswith("--")))
+            for letter in (word for word in parameter.opts if len(word) == 2 and word.startswith("-")):
+                meanings.setdefault(letter, {}).setdefault(long, name)
+    assert {letter: found for letter, found in meanings.items() if len(found) > 1} == {}
+    assert set(meanings) >= {"-o", "-t", "-m"}
+
+
+def test_every_command_has_its_help_behind_h() -> None:
+    assert len(TREE) > 40
+    for name in TREE:
+        words = name.split()[1:]
+        short, long = (CliRunner().invoke(app, [*words, option]) for option in ("-h", "--help"))
+        assert (short.exit_code, short.output) == (0, long.output), name
+        assert "Usage:" in short.output
+
+
+def test_version_option_prints_the_name_and_number() -> None:
+    assert CliRunner().invoke(app, ["--version"]).output == f"tisslm {metadata.version('tisslm')}\n"
+
+
+@pytest.mark.feature("DX-02")
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("run --from pre", {"pretrain"}),
+        ("run --preset s", {"smoke"}),
+        ("deploy --preset l", {"laptop"}),
+        ("params diff h", {"hours"}),
+        ("run --set pretrain.learning_rate", {"pretrain.learning_rate="}),
+        ("params show publish.na", {"publish.name"}),
+        ("models show c", {"candidate", "champion"}),
+        ("trace pre", {"previous"}),
+        ("generate --model ch", {"champion"}),
+    ],
+)
+def test_tab_offers_values(toy: ToyPipeline, line: str, offered: set[str]) -> None:
+    words = f"tisslm {line}"
+    asked = {"_TISSLM_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1)}
+    done = tisslm(toy.root, environment=asked)
+    assert (set(done.stdout.split()), done.stderr) == (offered, "")
+
+
+def test_tab_outside_a_workspace_offers_nothing_and_says_nothing(tmp_path: Path) -> None:
+    asked = {"_TISSLM_COMPLETE": "complete_bash", "COMP_WORDS": "tisslm run --from pre", "COMP_CWORD": "3"}
+    done = tisslm(tmp_path, environment=asked)
+    assert (done.stdout.strip(), done.stderr) == ("", "")
+
+
+def test_quiet_leaves_results_and_errors(toy: ToyPipeline) -> None:
+    done = tisslm(toy.root, "status", "--quiet")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "ingest" in done.stdout
+    assert tisslm(toy.root, "verify", "--quiet").stderr.startswith("tisslm: error: ")
 
 
 def test_version_names_the_libraries() -> None:

@@ -262,7 +262,7 @@ def test_settings_choose_the_runner(monkeypatch):
 
 def test_missing_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "prefect_dask", None)
-    with pytest.raises(ConfigError, match=r"pip install 'tisslm\[dask\]'"):
+    with pytest.raises(ConfigError, match=r"-m pip install -c constraints\.txt -e '\.\[dask\]'"):
         PrefectRunner("dask", 1)(len, ["x"])
 
 

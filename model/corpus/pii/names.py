@@ -12,7 +12,7 @@ from typing import Any
 from model.corpus.pii.config import NamesConfig
 from model.corpus.pii.shape import Prepared
 from model.corpus.pii.spans import Span
-from model.errors import ConfigError
+from model.errors import ConfigError, install_extra
 
 PERSON_LABELS = frozenset({"PERSON", "PER"})
 PIECE_CHARACTERS = 100_000
@@ -50,7 +50,9 @@ def _spacy(model: str) -> Callable[[str], Iterator[tuple[int, int]]]:
     try:
         import spacy
     except ImportError as error:
-        raise ConfigError("pii.names: spaCy is not installed; `pip install spacy`, then a pipeline for it") from error
+        raise ConfigError(
+            f"pii.names: spaCy is not installed; run {install_extra('names')}, then get a pipeline for it"
+        ) from error
     try:
         pipeline = spacy.load(model)
     except (OSError, ValueError) as error:

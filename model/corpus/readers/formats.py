@@ -7,9 +7,11 @@ from pathlib import PurePosixPath
 from model.corpus.readers.code import LANGUAGES, read_code
 from model.corpus.readers.compression import ENDINGS, uncompressed_name
 from model.corpus.readers.csv_table import read_csv, read_tsv
+from model.corpus.readers.documents import read_docx, read_epub, read_odt, read_pdf, read_rtf
 from model.corpus.readers.html import read_html
 from model.corpus.readers.jsonl import read_jsonl
 from model.corpus.readers.mail import read_eml, read_mbox
+from model.corpus.readers.notebooks import read_json, read_notebook, read_subtitles
 from model.corpus.readers.parquet import read_parquet
 from model.corpus.readers.source_file import Reader
 from model.corpus.readers.text import read_text
@@ -31,7 +33,27 @@ READERS: dict[str, Reader] = {
     ".xhtml": read_html,
     ".mbox": read_mbox,
     ".eml": read_eml,
+    ".pdf": read_pdf,
+    ".docx": read_docx,
+    ".odt": read_odt,
+    ".epub": read_epub,
+    ".rtf": read_rtf,
+    ".ipynb": read_notebook,
+    ".srt": read_subtitles,
+    ".vtt": read_subtitles,
+    ".json": read_json,
 }
+HINTS = {
+    ".doc": "save it as .docx", ".dot": "save it as .docx", ".pages": "export it as .docx", ".wpd": "save it as .docx",
+    ".xls": "save the sheet as .csv", ".xlsx": "save the sheet as .csv", ".ods": "save the sheet as .csv",
+    ".ppt": "export it as .pdf", ".pptx": "export it as .pdf", ".odp": "export it as .pdf", ".key": "export it as .pdf",
+    ".mobi": "convert it to .epub", ".azw3": "convert it to .epub", ".djvu": "convert it to .pdf with its text layer",
+    ".png": "recognise its text first (OCR)", ".jpg": "recognise its text first (OCR)",
+    ".jpeg": "recognise its text first (OCR)", ".tif": "recognise its text first (OCR)",
+    ".tiff": "recognise its text first (OCR)", ".rar": "pack it as .zip", ".7z": "pack it as .zip",
+    ".bz2": "pack it as .gz", ".xz": "pack it as .gz", ".msg": "save it as .eml", ".pst": "export it as .mbox",
+}  # fmt: skip
+"""What to do with a file that is not read."""
 LINE_ENDINGS = frozenset({".jsonl", ".ndjson"})
 
 
@@ -58,6 +80,8 @@ def reader_for(name: str) -> Reader:
         return READERS[ending]
     if ending in LANGUAGES:
         return read_code
+    if hint := HINTS.get(ending):
+        raise FileRefused("unknown_ending", f"ending {ending!r} is not read: {hint}")
     raise FileRefused(
         "unknown_ending",
         f"ending {ending or 'none'!r}; readable are {', '.join(READERS)}, source code (.py .js .c .rs ...), all but "

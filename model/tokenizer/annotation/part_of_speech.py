@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from model.errors import ConfigError
+from model.errors import ConfigError, install_extra
 from model.tokenizer.annotation.words import Word, sentences
 
 TAGS = ("NONE", "NOUN", "VERB", "ADJ", "ADV", "PRON", "DET", "ADP", "NUM", "CONJ", "PRT", "PUNCT", "X")
@@ -72,5 +72,5 @@ def _tagger(language: str) -> Any:
     try:
         from HanTa.HanoverTagger import HanoverTagger
     except ModuleNotFoundError as error:
-        raise ConfigError("part of speech: HanTa is not installed; run pip install 'tisslm[annotate]'") from error
+        raise ConfigError(f"part of speech: HanTa is not installed; run {install_extra('annotate')}") from error
     return HanoverTagger(MODELS[language])

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from model.errors import ConfigError
+from model.errors import ConfigError, install_extra
 from model.tokenizer.annotation.words import Word, sentences
 
 
@@ -38,5 +38,5 @@ def _analyzer() -> Any:
     try:
         from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
     except ModuleNotFoundError as error:
-        raise ConfigError("sentiment: vaderSentiment is not installed; run pip install 'tisslm[annotate]'") from error
+        raise ConfigError(f"sentiment: vaderSentiment is not installed; run {install_extra('annotate')}") from error
     return SentimentIntensityAnalyzer()

@@ -74,8 +74,8 @@ def test_latin1_refusal_says_which_setting_helps():
 
 
 def test_unknown_ending_is_refused_with_the_known_ones():
-    with pytest.raises(FileRefused, match=r"'.pdf'; readable are .txt, .md, .*, and the archives .zip"):
-        reader_for("x.pdf")
+    with pytest.raises(FileRefused, match=r"'.xyz'; readable are .txt, .md, .*, and the archives .zip"):
+        reader_for("x.xyz")
 
 
 def test_jsonl_bad_lines_are_refused_and_the_others_read():
