@@ -21,6 +21,7 @@ import cli.tracking
 import cli.workspace
 from cli.exit_codes import UNEXPECTED, summary
 from model.errors import TissLMError
+from model.files import as_storage_error
 
 app = typer.Typer(
     name="tisslm",
@@ -55,7 +56,7 @@ def main() -> None:
     """Run the command line; every mistake of a user is one line on standard error and a documented exit code."""
     debug = _take_debug(sys.argv)
     try:
-        app()
+        _named_errors()
     except TissLMError as error:
         if debug:
             traceback.print_exc()
@@ -67,6 +68,16 @@ def main() -> None:
         message = " ".join(f"{type(error).__name__}: {error}".split())[:500]
         print(f"tisslm: unexpected error: {message} (a defect; run again with --debug to see where)", file=sys.stderr)
         sys.exit(UNEXPECTED)
+
+
+def _named_errors() -> None:
+    try:
+        app()
+    except OSError as error:  # a full disk or a read-only folder may show anywhere
+        named = as_storage_error(error)
+        if named is None:
+            raise
+        raise named from error
 
 
 def _take_debug(arguments: list[str]) -> bool:
