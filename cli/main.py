@@ -23,6 +23,7 @@ import cli.workspace
 from cli.exit_codes import UNEXPECTED, summary
 from cli.quiet import QUIET
 from model.errors import TissLMError
+from model.files import as_storage_error
 
 app = typer.Typer(
     name="tisslm",
@@ -77,7 +78,7 @@ def main() -> None:
     if _take(sys.argv, "--quiet", QUIET):
         os.environ[QUIET] = "1"  # also for the processes that a run starts
     try:
-        app(prog_name="tisslm")
+        _named_errors()
     except TissLMError as error:
         if debug:
             traceback.print_exc()
@@ -89,6 +90,16 @@ def main() -> None:
         message = " ".join(f"{type(error).__name__}: {error}".split())[:500]
         print(f"tisslm: unexpected error: {message} (a defect; run again with --debug to see where)", file=sys.stderr)
         sys.exit(UNEXPECTED)
+
+
+def _named_errors() -> None:
+    try:
+        app(prog_name="tisslm")
+    except OSError as error:  # a full disk or a read-only folder may show anywhere
+        named = as_storage_error(error)
+        if named is None:
+            raise
+        raise named from error
 
 
 def _take(arguments: list[str], option: str, variable: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
 
@@ -13,15 +12,19 @@ from model.files import read_json, write_json
 RECORD = ".tisslm/flow_run.json"
 
 
-@contextlib.contextmanager
-def flow_run_record(root: Path, flow_run: str) -> Iterator[None]:
-    """Leave a note of the flow run while it runs; a killed process leaves it behind."""
-    path = root / RECORD
-    write_json(path, {"flow_run": flow_run})
-    try:
-        yield
-    finally:
-        path.unlink(missing_ok=True)
+def note_flow_run(root: Path, flow_run: str) -> None:
+    """Note the flow run until Prefect knows its end; a killed process, or a lost server, leaves the note behind."""
+    write_json(root / RECORD, {"flow_run": flow_run})
+
+
+def forget_flow_run(root: Path) -> None:
+    """Drop the note: the flow run has its final state."""
+    (root / RECORD).unlink(missing_ok=True)
+
+
+def has_open_run(root: Path) -> bool:
+    """Whether a flow run is noted whose end Prefect may not know."""
+    return (root / RECORD).is_file()
 
 
 def mark_crashed_run(root: Path) -> None:
@@ -38,5 +41,5 @@ def mark_crashed_run(root: Path) -> None:
         with get_client(sync_client=True) as client:
             state = client.read_flow_run(flow_run).state
             if state is not None and not state.is_final():
-                client.set_flow_run_state(flow_run, Crashed(message="its process was killed"), force=True)
-    path.unlink(missing_ok=True)
+                client.set_flow_run_state(flow_run, Crashed(message="its process or its server was killed"), force=True)
+    forget_flow_run(root)

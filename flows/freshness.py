@@ -1,4 +1,8 @@
-"""What DVC thinks is up to date, asked in this process; DVC alone decides."""
+"""What DVC thinks is up to date, asked in this process; DVC alone decides.
+
+One thing DVC cannot see: whether the registry still holds the version that `publish` made. Where it does not, the stage
+counts as changed.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from model.errors import BusyError, WorkspaceError
+from tasks.missing_version import missing_version
 
 DVC_LOGGERS = ("dvc", "dvc_data", "dvc_objects")
+PUBLISH = "publish"
 _one_at_a_time = threading.Lock()  # DVC's locks do not protect the threads of one process from each other
 
 
@@ -37,10 +43,14 @@ def changed_stages(root: Path, stages: list[str] | None = None) -> dict[str, lis
             with Repo(str(root)) as repo:
                 status = repo.status(targets=stages) if stages is not None else repo.status()
         except LockError as error:
-            raise BusyError(f"{root}: another DVC process works here; wait for it and run again") from error
+            held = " ".join(str(error).split())[:300]
+            raise BusyError(f"{root}: another DVC process works here ({held}); wait for it and run again") from error
         except DvcException as error:
             raise WorkspaceError(f"{root}: DVC cannot tell what changed: {' '.join(str(error).split())}") from error
-    return {name: _reasons(entries) for name, entries in status.items()}
+    changed = {name: _reasons(entries) for name, entries in status.items()}
+    if PUBLISH not in changed and (stages is None or PUBLISH in stages) and (lacking := missing_version(root)):
+        changed[PUBLISH] = [lacking]
+    return changed
 
 
 def _reasons(entries: list[Any]) -> list[str]:

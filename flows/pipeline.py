@@ -25,7 +25,7 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from pydantic import WithJsonSchema
 
 from flows.artifacts import publish_report, publish_summary
-from flows.crashes import flow_run_record, mark_crashed_run
+from flows.crashes import mark_crashed_run, note_flow_run
 from flows.current import REPRODUCER, current_observer
 from flows.outcome import Outcome
 from flows.parameters import overrides_schema, stage_schema
@@ -115,7 +115,8 @@ def pipeline(
         mark_crashed_run(root)
         processes = Processes(root)
         reproducer = Reproducer(root, runtime.flow_run.name, str(runtime.flow_run.id), observer, processes)
-        with flow_run_record(root, str(runtime.flow_run.id)), stop_on_signals(processes):
+        note_flow_run(root, str(runtime.flow_run.id))
+        with stop_on_signals(processes):
             return _run_stages(reproducer, stages, force)
 
 

@@ -32,9 +32,9 @@ def prepare_run(
     Raises:
         TissLMError: The workspace or a parameter is wrong; nothing has run, and params.yaml is as it was.
     """
-    prepare_workspace(root, say)
     for ended in end_leftovers(root):
         say(f"ended what a killed run had left running: {ended}")
+    prepare_workspace(root, say)  # now that they have ended, what they held is nobody's
     stages = chosen_stages(root, from_stage)
     apply_parameters(root, preset, overrides, say)
     return stages

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import json
 import os
 import sys
@@ -11,13 +12,14 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import model.errors
 from flows.freshness import changed_stages
 from flows.outcome import How, Observer, Outcome
 from flows.processes import Processes
-from model.errors import BusyError, ConfigError, IntegrityError, TissLMError, said_by
-from model.files import read_json
+from model.errors import BusyError, ConfigError, IntegrityError, StorageError, TissLMError, said_by
+from model.files import FULL_DISK_ERRORS, read_json
 from tasks.graph import read_graph
 from tasks.report import read_report
 from tasks.settings import workspace_environment
@@ -66,6 +68,8 @@ class Reproducer:
         self._stop_if_asked()
         if not force and not changed_stages(self.root, [stage]):
             return self._done(stage, "unchanged", began)
+        acts = read_graph(self.root)[stage].has_side_effects
+        force = force or acts  # else DVC fetches an old result from its cache, and what it did elsewhere is not done
         if stage not in self._started:
             self._started.add(stage)
             self.observer.started(stage)
@@ -74,7 +78,7 @@ class Reproducer:
         error_file.unlink(missing_ok=True)
         command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", stage]
         command += ["--force"] if force else []
-        command += ["--no-run-cache"] if read_graph(self.root)[stage].has_side_effects else []
+        command += ["--no-run-cache"] if acts else []
         tail: deque[str] = deque(maxlen=TAIL_LINES)
         how: How = "worked"
         with self.processes.start(command, self.root, self._environment(error_file), f"stage {stage}") as process:
@@ -131,7 +135,7 @@ class Reproducer:
 
 def stage_error(stage: str, code: int, tail: deque[str], error_file: Path) -> TissLMError:
     """The error of a failed stage: the one it left in `error_file`, or else what DVC's last lines say."""
-    if error_file.is_file():
+    with contextlib.suppress(IntegrityError, KeyError, TypeError):  # on a full disk it could not be written
         record = read_json(error_file)
         kind = getattr(model.errors, str(record["type"]), TissLMError)
         error: TissLMError = kind(said_by(stage, str(record["message"])))
@@ -139,14 +143,20 @@ def stage_error(stage: str, code: int, tail: deque[str], error_file: Path) -> Ti
     text = "\n".join(tail)
     reason = next((line.removeprefix("ERROR: ") for line in reversed(tail) if line.startswith("ERROR: ")), "")
     if any(sign in text for sign in LOCK_SIGNS):
-        return BusyError(
-            f"{stage}: another DVC process works in this workspace ({reason}); wait for it, then run again"
-        )
+        holders = ", ".join(line.strip() for line in tail if line.strip().startswith("(PID "))
+        who = f".dvc/tmp/rwlock is held by {holders}" if holders else reason
+        return BusyError(f"{stage}: another DVC process works in this workspace ({who}); wait for it, then run again")
+    if any(os.strerror(code) in reason for code in FULL_DISK_ERRORS):
+        return StorageError(f"{stage}: the disk is full ({reason}); free some space, then run the same command again")
     if ", exited with" in reason:
         status = reason.rpartition(", exited with ")[2]
         said = [
             line for line in tail if line.strip() and not line.startswith(("ERROR:", "WARNING:", "Running stage", ">"))
         ]
+        kinds = [kind for _, kind in inspect.getmembers(model.errors, inspect.isclass) if str(kind.exit_code) == status]
+        told = [line.removeprefix("tisslm: ") for line in said if line.startswith(f"tisslm: {stage}: ")]
+        if kinds and told:
+            return cast("TissLMError", kinds[0](told[-1]))
         last = f": {said[-1].strip()}" if said else ""
         return TissLMError(f"{stage}: its command ended with exit code {status}{_killed(status)}{last}")
     if reason:

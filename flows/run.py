@@ -14,11 +14,15 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, cast
 
+from flows.crashes import forget_flow_run, has_open_run, mark_crashed_run
 from flows.freshness import changed_stages
 from flows.outcome import Observer, Outcome
 from flows.preparation import prepare_run
-from flows.servers import await_server, chosen_prefect_api, end_server, free_port, start_prefect
-from tasks.settings import workspace_environment
+from flows.server_keeper import ServerKeeper
+from flows.servers import answers, await_server, chosen_prefect_api, free_port, start_prefect
+from model.errors import TissLMError, TrackingError
+from tasks.courier import Courier, ensure_courier
+from tasks.settings import read_settings, workspace_environment
 from tasks.workspace import run_lock
 
 if TYPE_CHECKING:
@@ -71,11 +75,26 @@ def run_pipeline(
     with signals_as_interrupt(), run_lock(root, wait, observer.note):
         stages = prepare_run(root, preset, overrides, from_stage, observer.note)
         if not force and not changed_stages(root, list(stages)):
+            close_killed_run(root, observer)
             return RunResult({}, last_change(root))
-        use_prefect(root)
+        use_prefect(root, observer)
         return RunResult(
             _flow(root, observer, {"preset": preset, "overrides": overrides, "from_stage": from_stage, "force": force})
         )
+
+
+def close_killed_run(root: Path, observer: Observer) -> None:
+    """Give the run of a process that was killed behind its last stage its end, in MLflow and in Prefect.
+
+    Only where one was left: a run with nothing to do starts no server.
+    """
+    settings = read_settings()
+    if Courier(root, settings).open_pipelines():
+        ensure_courier(root, settings)
+    if has_open_run(root):
+        observer.note("closing the run that a killed process left open")
+        use_prefect(root, observer)
+        mark_crashed_run(root)
 
 
 def _flow(root: Path, observer: Observer, parameters: dict[str, Any]) -> dict[str, Outcome]:
@@ -86,14 +105,35 @@ def _flow(root: Path, observer: Observer, parameters: dict[str, Any]) -> dict[st
     try:
         with contextlib.chdir(root):
             state = cast("State[Any]", pipeline(**parameters, return_state=True))
+    except Exception as error:
+        raise server_lost(root, error) from error
     finally:
         OBSERVER.reset(token)
+    forget_flow_run(root)
     if state.is_cancelled():
         raise KeyboardInterrupt
-    return cast("dict[str, Outcome]", state.result())
+    try:
+        return cast("dict[str, Outcome]", state.result())
+    except Exception as error:
+        raise server_lost(root, error) from error
 
 
-def use_prefect(root: Path) -> None:
+def server_lost(root: Path, error: Exception) -> Exception:
+    """The error to show where Prefect could not go on: a line of ours if its server is gone, else the same error."""
+    api = os.environ.get("PREFECT_API_URL", "")
+    if isinstance(error, TissLMError):
+        return error
+    unreachable = type(error).__module__.split(".")[0] in {"httpx", "httpcore"}  # perhaps it answers again by now
+    if not unreachable and answers(api.removesuffix("/api"), "prefect"):
+        return error
+    left = ", ".join(changed_stages(root)) or "nothing"
+    return TrackingError(
+        f"the Prefect server at {api} ended while the run went on; what is finished is kept, left to do: {left}; "
+        "the same command goes on from there"
+    )
+
+
+def use_prefect(root: Path, observer: Observer) -> None:
     """Make a Prefect API available: the one that is set or already runs here, else a server for this process.
 
     The server ends after Prefect's own workers have delivered their last logs and events: exit functions run in
@@ -105,12 +145,14 @@ def use_prefect(root: Path) -> None:
     api = chosen_prefect_api(root)
     if api is None:
         server = start_prefect(root, free_port(0), ui=False)
-        atexit.register(end_server, root, server)
+        keeper = ServerKeeper(root, server, observer.note)
+        atexit.register(keeper.end)
         api = f"{server.address}/api"
         os.environ["PREFECT_API_URL"] = api
         import prefect  # noqa: F401  (takes seconds, as the server does: both at once)
 
         await_server(server)
+        keeper.start()
     os.environ["PREFECT_API_URL"] = api
 
 

@@ -69,8 +69,9 @@ def storage_errors(path: Path, size_bytes: int | None = None) -> Iterator[None]:
             except OSError:
                 free = "free space unknown"
             wanted = f" of {size_bytes:,} bytes" if size_bytes is not None else ""
+            full = "the disk is full: " if error.errno != errno.EFBIG else ""
             raise StorageError(
-                f"{path}: write{wanted} failed, {os.strerror(error.errno)} ({free}): "
+                f"{full}{path}: write{wanted} failed, {os.strerror(error.errno)} ({free}): "
                 "free some space or lift the file-size limit, then run the same command again"
             ) from error
         if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
@@ -78,6 +79,17 @@ def storage_errors(path: Path, size_bytes: int | None = None) -> Iterator[None]:
                 f"{path}: cannot be written, {os.strerror(error.errno)}: check its owner and permissions"
             ) from error
         raise
+
+
+def as_storage_error(error: OSError) -> StorageError | None:
+    """The `StorageError` for an error of the system that nobody named where it arose; None if it is another kind."""
+    try:
+        with storage_errors(Path(os.fsdecode(error.filename or "."))):
+            raise error
+    except StorageError as named:
+        return named
+    except OSError:
+        return None
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -10,6 +11,7 @@ import traceback
 from pathlib import Path
 
 from model.errors import TissLMError, said_by
+from model.files import as_storage_error
 from tasks.settings import TELEMETRY_OFF, read_settings
 
 
@@ -25,8 +27,14 @@ def main() -> int:
     from tasks.stage import run_stage
 
     try:
-        configure_logs(read_settings(), Path())
-        report = run_stage(arguments.stage)
+        try:
+            configure_logs(read_settings(), Path())
+            report = run_stage(arguments.stage)
+        except OSError as error:  # a full disk or a read-only folder may show anywhere
+            named = as_storage_error(error)
+            if named is None:
+                raise
+            raise named from error
     except KeyboardInterrupt:
         close_logs()
         print(f"tisslm: {arguments.stage}: stopped; the same command goes on from what is finished", file=sys.stderr)
@@ -50,7 +58,8 @@ def _leave_error(stage: str, error: TissLMError) -> None:
         return
     if target:
         record = {"stage": stage, "type": type(error).__name__, "message": str(error), "exit_code": error.exit_code}
-        Path(target).write_text(json.dumps(record | {"transient": error.transient}), encoding="utf-8")
+        with contextlib.suppress(OSError):  # on a full disk the line on standard error has to do
+            Path(target).write_text(json.dumps(record | {"transient": error.transient}), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
 import re
 import time
@@ -13,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 from model.errors import BusyError, WorkspaceError
+from tasks.dvc_locks import repair_rwlock
 
 STATE = ".tisslm"
 RUN_LOCK = f"{STATE}/run.lock"
@@ -93,54 +93,6 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return ""
-
-
-def repair_rwlock(root: Path, say: Callable[[str], None], patience_s: float = 1.0) -> None:
-    """Move a torn `.dvc/tmp/rwlock` aside: a process killed while it wrote the file, and now every DVC command fails.
-
-    Raises:
-        WorkspaceError: The file is torn but a process still holds a lock of this workspace.
-    """
-    path = root / ".dvc" / "tmp" / "rwlock"
-    deadline = time.monotonic() + patience_s
-    while not _is_json(path):
-        if time.monotonic() < deadline:  # DVC writes it in place: a good file looks torn for a moment
-            time.sleep(0.1)
-            continue
-        if held := [lock for lock in _lock_files(root) if _is_held(lock)]:
-            raise WorkspaceError(
-                f"{path}: is torn (a killed process left it half-written) while {held[0].relative_to(root)} is held; "
-                f"wait for the other process, then delete the file and run again"
-            )
-        aside = path.with_name(f"rwlock.torn-{time.time_ns()}")
-        path.replace(aside)
-        say(f"repaired: {path.relative_to(root)} was torn by a killed process; moved aside to {aside.name}")
-        return
-
-
-def _is_json(path: Path) -> bool:
-    try:
-        return isinstance(json.loads(path.read_text(encoding="utf-8")), dict)
-    except FileNotFoundError:
-        return True
-    except (json.JSONDecodeError, UnicodeDecodeError):
-        return False
-
-
-def _lock_files(root: Path) -> list[Path]:
-    dvc = root / ".dvc" / "tmp"
-    return [dvc / "lock", dvc / "rwlock.lock", *sorted((root / STATE / "locks").glob("*.lock"))]
-
-
-def _is_held(path: Path) -> bool:
-    try:
-        with open(path, "r+", encoding="utf-8") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
 
 
 @contextlib.contextmanager

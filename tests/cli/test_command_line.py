@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -270,3 +271,27 @@ def test_version_names_the_libraries() -> None:
     versions = json.loads(CliRunner().invoke(app, ["version", "--json"]).output)
     assert versions["tisslm"]
     assert versions["torch"].startswith("2.")
+
+
+@pytest.mark.feature("DX-06")
+@pytest.mark.skipif(not Path("/sys/kernel").is_dir(), reason="needs a folder that nobody can write")
+@pytest.mark.parametrize("words", [["run"], ["status"]])
+def test_a_workspace_that_cannot_be_written_is_one_line(tmp_path: Path, words: list[str]) -> None:
+    for name in ("params.yaml", "dvc.yaml"):
+        shutil.copyfile(REPOSITORY / name, tmp_path / name)
+    (tmp_path / ".dvc").symlink_to("/sys/kernel")
+    (tmp_path / ".tisslm").symlink_to("/sys/kernel")
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    done = subprocess.run(
+        [sys.executable, "-m", "cli.main", *words],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 11, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("tisslm: error: ")
+    assert "cannot be written" in line

@@ -124,3 +124,46 @@ def test_a_run_without_any_server_brings_its_own_and_leaves_its_history(toy: Toy
     assert children_of(toy) == [], "the server ended with the run"
     status = toy.command("status")
     assert status.stdout == "nothing changed: every stage is up to date\n"
+
+
+def test_a_run_outlives_its_prefect_server(toy: ToyPipeline) -> None:
+    toy.plan("clean", seconds=8)
+    running = toy.start("run")
+    wait_for(toy.root / "count-clean")
+    (server,) = [
+        record["process"]["pid"]
+        for record in map(read_json, (toy.root / ".tisslm" / "processes").glob("*.json"))
+        if record["what"] == "prefect server"
+    ]
+    for process in [*psutil.Process(server).children(recursive=True), psutil.Process(server)]:
+        process.kill()
+    output, _ = running.communicate(timeout=200)
+    assert "the Prefect server ended (exit code -9); it is started again" in output
+    assert "defect" not in output
+    if running.returncode:  # it was away at a moment at which Prefect's client does not try again
+        assert running.returncode == 16, output
+        assert "the same command goes on from there" in output
+        again = toy.command("run")
+        assert again.returncode == 0, again.stderr
+    assert toy.counts()["ingest"] == 1
+
+
+def test_a_run_killed_behind_its_last_stage_is_closed_by_one_with_nothing_to_do(
+    toy: ToyPipeline, prefect_api: str
+) -> None:
+    assert toy.command("run", PREFECT_API_URL=prefect_api).returncode == 0
+    from prefect.states import Running
+
+    from flows.pipeline import pipeline
+
+    with get_client(sync_client=True) as client:
+        left = client.create_flow_run(pipeline, state=Running())  # type: ignore[arg-type]
+        record = toy.root / ".tisslm" / "flow_run.json"
+        record.write_text(json.dumps({"flow_run": str(left.id)}))
+        again = toy.command("run", PREFECT_API_URL=prefect_api)
+        assert again.returncode == 0, again.stderr
+        assert "closing the run that a killed process left open" in again.stdout
+        state = client.read_flow_run(left.id).state
+    assert state is not None
+    assert state.is_crashed()
+    assert not record.exists()

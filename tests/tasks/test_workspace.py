@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from model.errors import BusyError, WorkspaceError
+from tasks.dvc_locks import repair_rwlock
 from tasks.workspace import (
     NO_SCM,
     find_workspace,
     initialise_workspace,
     prepare_workspace,
-    repair_rwlock,
     run_lock,
 )
 
