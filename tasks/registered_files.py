@@ -11,6 +11,7 @@ from model.files import canonical_json, content_digest, sha256_file, sha256_text
 
 IDENTITY_TAG, FILES_TAG = "identity", "files"
 SCORE_TAG, JUDGED_ON_TAG = "test_bits_per_byte", "judged_on"
+SOURCES_TAG = "sources"
 RECORD_TAG = "record_sha256"
 RECORDED = (IDENTITY_TAG, FILES_TAG, SCORE_TAG, JUDGED_ON_TAG)
 TRAINING_TEXTS = "training_texts"

@@ -38,6 +38,7 @@ from tasks.tracking import ABSENT, Connection, connect, error_code, reason, trac
 CANDIDATE, CHAMPION, PREVIOUS = "candidate", "champion", "previous"
 ALIASES = (CANDIDATE, CHAMPION, PREVIOUS)
 COMPLETE_TAG, WITHDRAWN_TAG = "complete", "withdrawn"
+LONGEST_DESCRIPTION = 5000
 TRANSFER_TIMEOUT_S = 60.0
 REMEDY = "nothing is lost; start it (or correct MLFLOW_TRACKING_URI) and run the same command again"
 
@@ -163,6 +164,7 @@ class Registry:
             source=f"{artifacts}/{place}",
             run_id=run_id,
             tags=tags,
+            description=_description(folder),
             await_creation_for=0,  # there is nothing to wait for: the files are there
         )
         first, *twins = self.versions(**{IDENTITY_TAG: identity})
@@ -371,3 +373,11 @@ def _listed(version: Any, aliases: Mapping[str, int]) -> ModelVersion:
     return ModelVersion(
         version.name, number, names, dict(version.tags), version.run_id, version.source, version.creation_timestamp
     )
+
+
+def _description(folder: Path) -> str:
+    """The model card without its metadata, as much of it as MLflow's databases take, cut at a line."""
+    card = folder / "README.md"
+    text = card.read_text(encoding="utf-8") if card.is_file() else ""
+    text = text.split("\n---\n\n", 1)[-1] if text.startswith("---\n") else text
+    return text if len(text) <= LONGEST_DESCRIPTION else text[:LONGEST_DESCRIPTION].rpartition("\n")[0]

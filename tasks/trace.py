@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from model.errors import RegistryError
-from tasks.registered_files import SCORE_TAG, computing_files
+from tasks.registered_files import SCORE_TAG, SOURCES_TAG, computing_files
 from tasks.registry import ALIASES, REMEDY, ModelVersion, Registry, open_registry
 from tasks.settings import read_settings
 from tasks.tracking import (
@@ -196,7 +196,7 @@ def _trace_of_run(connection: Connection, kind: str, run_id: str) -> Trace:
 def _assemble(
     kind: str, versions: tuple[str, ...], tags: Mapping[str, str], runs: Mapping[str, str], version: ModelVersion | None
 ) -> Trace:
-    shown = ("library.", "machine.", "threads", SCORE_TAG, "git_branch")
+    shown = (SOURCES_TAG, "library.", "machine.", "threads", SCORE_TAG, "git_branch")
     return Trace(
         found_by=kind,
         versions=versions,

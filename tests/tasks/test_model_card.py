@@ -121,3 +121,10 @@ def test_a_model_that_others_began_is_not_called_trained_from_scratch() -> None:
     assert "trained by TissLM from the weights of `models/start`" in card
     assert "and what `models/start` had learned" in card
     assert "from scratch" not in card
+
+
+@pytest.mark.feature("GOV-01")
+def test_the_licence_of_known_texts_is_said_and_that_of_others_is_not_guessed() -> None:
+    mine, speeches = (line for line in model_card(facts({})).splitlines() if line.startswith(("| mine", "| sotu")))
+    assert mine.endswith("| not stated |")
+    assert "public domain" in speeches

@@ -16,7 +16,7 @@ from tasks.courier import delivery_report
 from tasks.graph import REPORTS
 from tasks.journal import close_pipeline, open_journal
 from tasks.publish import publish
-from tasks.registry import resolve
+from tasks.registry import open_registry, resolve
 from tasks.trace import trace
 
 __all__ = ["empty_database", "workspace"]
@@ -142,3 +142,15 @@ def test_a_moved_workspace_still_finds_its_model_and_runs(traced: SmallPipeline,
     there.publish()
     assert moved in resolve(moved, "toy").folder.parents
     assert not traced.root.exists() or not list(traced.root.rglob("model.safetensors"))
+
+
+@pytest.mark.feature("GOV-01")
+def test_a_version_names_its_sources_and_carries_its_card(traced: SmallPipeline) -> None:
+    name = traced.params.publish.name
+    (found,) = trace(traced.root, "1", name)
+    assert found.facts["sources"] == ", ".join(source.name for source in traced.params.ingest.sources)
+    described = open_registry(traced.root, name).connection.client.get_model_version(name, "1").description
+    card = (traced.folder("published") / "README.md").read_text(encoding="utf-8")
+    assert described.startswith(f"# {name}")
+    assert described in card
+    assert 1000 < len(described) <= 5000
