@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
 
 import model.errors
 from flows.freshness import changed_stages
@@ -153,10 +152,13 @@ def stage_error(stage: str, code: int, tail: deque[str], error_file: Path) -> Ti
         said = [
             line for line in tail if line.strip() and not line.startswith(("ERROR:", "WARNING:", "Running stage", ">"))
         ]
-        kinds = [kind for _, kind in inspect.getmembers(model.errors, inspect.isclass) if str(kind.exit_code) == status]
+        classes = [
+            kind for _, kind in inspect.getmembers(model.errors, inspect.isclass) if issubclass(kind, TissLMError)
+        ]
+        kinds = [kind for kind in classes if str(kind.exit_code) == status]
         told = [line.removeprefix("tisslm: ") for line in said if line.startswith(f"tisslm: {stage}: ")]
         if kinds and told:
-            return cast("TissLMError", kinds[0](told[-1]))
+            return kinds[0](told[-1])
         last = f": {said[-1].strip()}" if said else ""
         return TissLMError(f"{stage}: its command ended with exit code {status}{_killed(status)}{last}")
     if reason:

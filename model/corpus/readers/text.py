@@ -44,7 +44,7 @@ def check_text(file: SourceFile) -> FileCutOff | None:
     has_text, has_line, cut = False, False, None
     try:
         for piece in decode_pieces(file):
-            has_line = has_line or ((has_text or piece.strip()) and "\n" in piece)
+            has_line = has_line or ((has_text or bool(piece.strip())) and "\n" in piece)
             has_text = has_text or bool(piece.strip())
     except FileCutOff as error:
         if not has_line:
