@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -167,10 +168,11 @@ def test_json_array_gives_one_record_each_and_names_what_has_no_text() -> None:
     assert [r.detail.split(":")[0] for r in records if isinstance(r, RefusedRecord)] == ["item 3", "item 4"]
 
 
-def test_xml_that_names_files_or_explodes_is_not_followed() -> None:
-    bomb = '<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY f SYSTEM "file:///etc/passwd">]>'
+def test_xml_that_names_files_or_explodes_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("the secret")
+    bomb = f'<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY f SYSTEM "file://{tmp_path}/secret">]>'
     ((text, _),) = read("a.odt", packed({"content.xml": bomb + ODT["content.xml"].replace("first", "&a;&f;first")}))
-    assert "root:" not in text
+    assert "secret" not in text
     assert text.endswith("first")
 
 
