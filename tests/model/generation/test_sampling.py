@@ -58,6 +58,12 @@ def test_top_p_equals_transformers(x: Tensor, p: float) -> None:
 
 
 @pytest.mark.feature("GEN-02")
+def test_top_p_keeps_no_token_beyond_the_one_that_reaches_the_mass() -> None:
+    x = torch.tensor([[1.0, 0.0, 0.0, -torch.inf]]) * math.log(2)  # probabilities 1/2, 1/4, 1/4, 0
+    assert torch.isfinite(top_p(x, float(x.softmax(-1)[0, 0]))).tolist() == [[True, False, False, False]]
+
+
+@pytest.mark.feature("GEN-02")
 @given(x=logits(), p=st.floats(0.001, 0.999))
 def test_min_p_equals_transformers(x: Tensor, p: float) -> None:
     assert same(min_p(x, p), MinPLogitsWarper(p)(None, x))
