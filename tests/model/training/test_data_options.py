@@ -140,9 +140,3 @@ def test_validation_with_borders_scores_each_document_by_itself(split, network):
                     counted += n
     assert found == pytest.approx(total / counted, rel=1e-5)
     assert math.isfinite(found)
-
-
-def test_a_stage_of_lengths_ends_before_the_step_at_its_border() -> None:
-    stages = [{"until": 0.5, "context_length": 8}, {"until": 1, "context_length": 16}]
-    config = PretrainConfig(model=ModelConfig(context_length=16), steps=10, data={"order": "staged", "stages": stages})
-    assert [context_length(config, step) for step in range(10)] == [8] * 5 + [16] * 5
