@@ -23,6 +23,7 @@ from model.dataset.realised import mixture_rows, mixture_series, packing_facts
 from model.dataset.shards import TokenDataset
 from model.errors import CheckpointError, TissLMError
 from model.files import canonical_json, content_digest, folder_digest, sha256_file, sha256_text
+from model.kernels.library import kernels_used
 from model.randomness import torch_generator
 from model.tokenizer.tokenizer import Tokenizer, copy_tokenizer
 from model.training.callbacks import Checkpointing, Logging, Validation
@@ -37,7 +38,7 @@ from tasks.journal import Journal
 from tasks.params import Params
 from tasks.report import StageReport
 
-CODE_THAT_DECIDES = ("architecture", "checkpoint", "dataset", "training")
+CODE_THAT_DECIDES = ("architecture", "checkpoint", "dataset", "kernels", "training")
 
 
 def pretrain(
@@ -160,6 +161,7 @@ def run_identity(config: PretrainConfig, inputs: Mapping[str, Path], dtype: torc
         "code": content_digest(code),
         **{name: folder_digest(path) for name, path in inputs.items()},
         "threads": str(torch.get_num_threads()),
+        "kernels": "on" if kernels_used() else "off",
         "dtype": str(dtype),
         "device": device if device == "cpu" else torch.cuda.get_device_name(),
         "torch": torch.__version__,
