@@ -8,13 +8,15 @@ import torch
 from torch import Tensor
 
 from model.kernels.block_kernels import decode_block
-from model.kernels.launch import SMALL, bits, shared_by
+from model.kernels.launch import bits, shared_by
 from model.kernels.library import kind_of, operator, refuse, space
 from model.kernels.product import KINDS
 from model.kernels.product_kernels import INT8
 
 NAME = "decode_block"
 MOST_ROWS = 8
+ALONE = 4_194_304
+"""Weights of a block times rows below which one thread is faster than waiting for others between its parts."""
 
 
 class BlockWeights(NamedTuple):
@@ -76,7 +78,7 @@ def _decode(
     numbers = width * (features + n_heads * size + 3 * inner) * rows
     n_shared = rows * (width + max(features + n_heads * size, 3 * inner))
     n_own = 2 * rows * width + rows + 3 * size + length + 1
-    threads = shared_by(numbers, SMALL * 4)
+    threads = shared_by(numbers, ALONE)
     decode_block.run(
         threads, rows, kind, width, n_heads, kv_heads, size, inner, int(turned), length, room, bits(eps), x, y, cos,
         sin, keys, values, *norms[0], *norms[1], *matrices[0], *matrices[1], *matrices[2], *matrices[3],

@@ -87,6 +87,19 @@ def test_it_is_used_and_follows_weights_that_change(monkeypatch: pytest.MonkeyPa
     torch.testing.assert_close(after, part_by_part(model, tokens), atol=1e-4, rtol=1e-4)
 
 
+def test_two_threads_compute_what_one_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, tokens, before = network({}), tokens_of(3, 14), torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        alone = decoded(model, tokens[:, :7])
+        monkeypatch.setattr("model.kernels.block.ALONE", 1)
+        torch.set_num_threads(2)
+        shared = decoded(model, tokens[:, :7])
+    finally:
+        torch.set_num_threads(before)
+    torch.testing.assert_close(shared, alone, atol=1e-5, rtol=1e-5)  # the prompt's products are torch's
+
+
 class LowRank(nn.Module):
     """An adapter as PEFT writes it: the layer, and a product of two thin matrices beside it."""
 
