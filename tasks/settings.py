@@ -57,6 +57,9 @@ class Settings(BaseSettings):
         description="most GB of checkpoints of other runs in data/checkpoints-set-aside; the oldest go first",
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where tensors live")
+    kernels: Literal["on", "off"] = Field(
+        "on", description="off: torch's own operations in place of our kernels on a CPU; results differ by rounding"
+    )
     log_level: Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least level shown")
     log_format: Literal["text", "json"] = Field("text", description="form of log lines on standard error")
     experiment: str = Field("tisslm", min_length=1, description="MLflow experiment")

@@ -49,6 +49,7 @@ def run_stage(name: str, root: Path = Path()) -> StageReport:
         raise ConfigError(f"{name}: no such stage; dvc.yaml has {', '.join(graph)}")
     stage, settings, params = graph[name], read_settings(), read_params(root / "params.yaml")
     limit_threads(settings.threads)
+    os.environ["TISSLM_KERNELS"] = settings.kernels  # read when the network is first used; .env may have said it
     with stage_lock(root, name), open_journal(root, name, params, settings) as journal:
         digests = {key: verify_manifest(root / path) for key, path in stage.inputs.items()}
         for other in stage.reports:

@@ -15,6 +15,7 @@ import torch
 
 import model as library
 from model.files import canonical_json, content_digest, folder_digest, sha256_text
+from model.kernels.library import kernels_used
 from model.training.config import PretrainConfig
 
 CODE_THAT_DECIDES = (
@@ -41,6 +42,7 @@ def run_identity(config: PretrainConfig, inputs: Mapping[str, Path], dtype: torc
         "code": code_digest(folder, CODE_THAT_DECIDES),
         **{name: folder_digest(path) for name, path in inputs.items()},
         "threads": str(torch.get_num_threads()),
+        "kernels": "on" if kernels_used() else "off",
         "dtype": str(dtype),
         "device": device if device == "cpu" else torch.cuda.get_device_name(),
         "torch": torch.__version__,

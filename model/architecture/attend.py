@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from model.architecture.decoding_attention import decodes, decoding_attention
 from model.architecture.flexible_attention import compiles, flexible_attention
 from model.architecture.masks import Sight
 from model.architecture.short_attention import LONGEST, is_banded, short_causal_attention
 from model.architecture.tiled_attention import tiled_attention
+from model.kernels.decoding import attend_to_cached, room_of
+from model.kernels.library import without_gradients
 
 FLEXIBLE_DEVICES = frozenset({"cuda"})
 """Devices where FlexAttention is a fused kernel in both directions."""
@@ -51,7 +52,7 @@ def attend(
     if softcap is not None:
         return tiled_attention(q, k, v, bias, softcap=softcap)
     if bias is None and decodes(q, k, v):
-        return decoding_attention(q, k, v)
+        return attend_to_cached(q, k, v)
     if bias is None and dropout == 0 and is_banded(q, k, v):
         return short_causal_attention(q, k, v)
     short = training and dropout == 0 and k.shape[2] == time <= LONGEST and q.device.type == "cpu"
@@ -66,6 +67,14 @@ def attend(
         is_causal=bias is None and time > 1,
         enable_gqa=k.shape[1] != q.shape[1],
     )
+
+
+def decodes(q: Tensor, k: Tensor, v: Tensor) -> bool:
+    """Whether this is one new token for which nobody wants gradients, and keys and values lie as a cache has them."""
+    if q.shape[2] != 1 or not without_gradients(q, k, v):
+        return False
+    room = room_of(k)
+    return room is not None and room == room_of(v)
 
 
 def is_flexible(device: str, sight: Sight, *, head_size: int, dropout: float, softcap: float | None) -> bool:

@@ -10,12 +10,14 @@ from torch import Tensor, nn
 from model.architecture.attend import attend
 from model.architecture.config import ModelConfig
 from model.architecture.config.sizes import kv_heads
-from model.architecture.heads import heads_of, takes
 from model.architecture.linear import Linear
 from model.architecture.masks import AttentionContext, Sight, look_of
-from model.architecture.norm import QK_NORMS, QUERY_NORMS
+from model.architecture.norm import QK_NORMS, QUERY_NORMS, NoNorm
+from model.architecture.plain_parts import is_unwatched
 from model.architecture.position import TURNS
 from model.architecture.shared_keys import keys_for
+from model.kernels.heads import split_heads
+from model.kernels.library import takes
 
 
 class Attention(nn.Module):
@@ -36,7 +38,7 @@ class Attention(nn.Module):
         self.turn = TURNS[config.positions(layer)]
         n_in, n_out = (self.n_heads + 2 * self.n_kv_heads) * self.head_size, self.n_heads * self.head_size
         self.qkv = Linear(config.d_model, n_in, bias=options.bias != "none")
-        self.rotary, self.norms_heads = config.positions(layer) == "rope", config.norm.qk != "none"
+        self.rotary = config.positions(layer) == "rope"
         self.qk_norm = (QK_NORMS if self.n_kv_heads else QUERY_NORMS)[config.norm.qk](config)
         self.scale_queries = _query_scaling(config)
         self.gate = GATES[options.gate](config)
@@ -61,8 +63,8 @@ class Attention(nn.Module):
     def _projected(self, x_BTD: Tensor, context: AttentionContext) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values, each (batch, its own heads, time, head_size), in their positions."""
         qkv = self.qkv(x_BTD)
-        if takes(qkv) and not self.norms_heads:
-            return heads_of(qkv, self.n_heads, self.n_kv_heads, *(context.cos, context.sin) if self.rotary else ())
+        if type(self.qk_norm) is NoNorm and is_unwatched(self.qk_norm) and takes(qkv, context.cos):
+            return split_heads(qkv, self.n_heads, self.n_kv_heads, *(context.cos, context.sin) if self.rotary else ())
         qkv = qkv.view(*x_BTD.shape[:2], -1, self.head_size).transpose(1, 2)
         # queries and keys turn by the same angles: one rotation for both
         qk, v = qkv.split([self.n_heads + self.n_kv_heads, self.n_kv_heads], dim=1)

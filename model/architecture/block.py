@@ -10,7 +10,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from model.architecture.config import ModelConfig
-from model.architecture.decoding_block import FusedBlock, is_plain
+from model.architecture.decoding_block import decoded
 from model.architecture.depth import RoutedBlock
 from model.architecture.experts import Experts
 from model.architecture.feedforward import FEEDFORWARDS
@@ -29,14 +29,12 @@ class Block(nn.Module):
         self.feedforward_norm = build_norm(config)
         self.feedforward = build_feedforward(config, layer)
         self.dropout = build_dropout(config)
-        self.fused = FusedBlock(config, layer) if is_plain(config, layer) else None
 
     def forward(self, x_BTD: Tensor, context: AttentionContext) -> Tensor:
         """(batch, time, d_model) -> (batch, time, d_model); one new token by one kernel where there is one for it."""
-        if self.fused is not None and self.fused.takes(x_BTD, context):
-            fused_BTD = self.fused(self, x_BTD, context)
-            if fused_BTD is not None:
-                return fused_BTD
+        decoded_BTD = decoded(self._modules, x_BTD, context)
+        if decoded_BTD is not None:
+            return decoded_BTD
         x_BTD = x_BTD + self.dropout(self.attention(self.attention_norm(x_BTD), context))
         y_BTD: Tensor = x_BTD + self.dropout(self.feedforward(self.feedforward_norm(x_BTD), context))
         return y_BTD

@@ -5,6 +5,9 @@ Shapes: B batch, T time (tokens), D d_model, V vocabulary.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import chain
+
 import torch
 from torch import Tensor, nn
 
@@ -16,6 +19,7 @@ from model.architecture.embedding import build_embedding, build_noise
 from model.architecture.head import build_final_norm, build_head, build_readout
 from model.architecture.initialization import initialize
 from model.architecture.inserts import TEXT_ALONE, Inserts
+from model.architecture.loss import PLAIN, LossOptions, exit_loss, head_loss
 from model.architecture.masks import (
     AttentionContext,
     KeyValueCache,
@@ -67,21 +71,43 @@ class Decoder(nn.Module):
         self._angles: tuple[Tensor, Tensor] | None = None
 
     def forward(
-        self, tokens_BT: Tensor, *, cache: KeyValueCache | None = None, padding_BT: Tensor | None = None
+        self,
+        tokens_BT: Tensor,
+        *,
+        cache: KeyValueCache | None = None,
+        padding_BT: Tensor | None = None,
+        documents_BT: Tensor | None = None,
+        targets_BT: Tensor | None = None,
+        options: LossOptions = PLAIN,
+        last_only: bool = False,
     ) -> Tensor:
-        """Logits for the token after every token.
+        """Logits for the token after every token, or, with targets, the loss.
 
         Args:
             tokens_BT: (batch, time) int64, the tokens that the cache does not hold yet.
             cache: Keys and values of earlier tokens; it takes up the new ones.
             padding_BT: (batch, cached + time) bool, True = real token, for left-padded batches. Positions count only
                 real tokens, so padding changes no result.
+            documents_BT: See `hidden`.
+            targets_BT: (batch, time) int64, the tokens one on; negative ones are not counted.
+            options: What is added to the cross-entropy.
+            last_only: Logits of the last token only.
 
         Returns:
-            (batch, time, vocab) float32.
+            (batch, time, vocab) float32, time 1 with `last_only`; with targets a scalar, nats per counted token, in
+            training with what early exits cost. Full logits then never exist.
         """
-        logits_BTV: Tensor = self.head(self.hidden(tokens_BT, cache=cache, padding_BT=padding_BT)).float()
-        return logits_BTV
+        hidden_BTD = self.hidden(tokens_BT, cache=cache, padding_BT=padding_BT, documents_BT=documents_BT)
+        if targets_BT is None:
+            logits_BTV: Tensor = self.head(hidden_BTD[:, -1:] if last_only else hidden_BTD).float()
+            return logits_BTV
+        exits: list[Tensor] = self.depth.take_exits()  # type: ignore[operator]
+        loss = head_loss(self.head, hidden_BTD, targets_BT, options)
+        for exit_BTD in exits:
+            confident: Callable[[Tensor], Tensor] = self.depth.confident  # type: ignore[assignment]
+            cost = exit_loss(self.head, confident, exit_BTD, hidden_BTD, targets_BT, options)
+            loss = loss + self.config.depth.exit_loss * cost / len(exits)
+        return loss
 
     def hidden(
         self,
@@ -136,12 +162,16 @@ class Decoder(nn.Module):
         else:
             positions = torch.arange(earlier + time, device=device)[None]
         in_order = padding_BT is None and documents_BT is None
-        cos, sin = self._angles_in_order(earlier, time, device) if in_order else self._table(positions[:, earlier:])
+        cos, sin = self._angles_in_order(earlier, tokens_BT) if in_order else self._table(positions[:, earlier:])
         mask = attention_mask(time, cache, padding_BT, device)
         return AttentionContext(cos[:, None].to(dtype), sin[:, None].to(dtype), mask, cache, documents_BT, positions)
 
-    def _angles_in_order(self, earlier: int, time: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    def _angles_in_order(self, earlier: int, tokens_BT: Tensor) -> tuple[Tensor, Tensor]:
         """The table's rows for the new tokens, (1, time, head_size); it is made once and kept."""
+        time = tokens_BT.shape[1]
+        if type(tokens_BT) is not Tensor or torch.compiler.is_compiling():  # what is traced is not kept
+            return self._table(torch.arange(earlier, earlier + time, device=tokens_BT.device)[None])
+        device = tokens_BT.device
         if self._angles is None or self._angles[0].shape[1] < earlier + time or self._angles[0].device != device:
             length = max(self.config.context_length, earlier + time)
             with torch.inference_mode(False):  # the table outlives this call and may be needed in training
@@ -152,6 +182,11 @@ class Decoder(nn.Module):
     def _table(self, positions: Tensor) -> tuple[Tensor, Tensor]:
         config = self.config
         return rotary_table(positions, config.head_size, config.rope_theta, config.position.scaling)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(chain(self.parameters(), self.buffers())).device
 
     def num_params(self) -> int:
         """Trainable numbers, tied ones once."""

@@ -1,104 +1,105 @@
-"""One new token through a block by one kernel, where the block is Llama's and the cache lies open.
+"""One new token through a block by one kernel, where it is Llama's, nobody looks inside and the cache is open.
 
-Everything else goes part by part (block.py), which computes the same.
+Everything else goes part by part (block.py), which computes the same. The kernel reads weights past the `forward` of
+the parts that own them. At every call it is asked whether each part is exactly the plain one: an adapter or another
+part in its place, a hook, a parametrization or a `forward` of its own sends the token part by part.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from model.architecture.config import ModelConfig
-from model.architecture.masks import AttentionContext
-from model.kernels.block_kernels import decode_block
-from model.kernels.launch import NUMBERS, bits, without_gradients
-from model.kernels.product_kernels import INT8
+from model.architecture.attention import Attention, unscaled
+from model.architecture.feedforward import GatedUnit
+from model.architecture.gate import gated_silu
+from model.architecture.masks import PlainLook
+from model.architecture.norm import NoNorm, RMSNorm
+from model.architecture.plain_parts import TENSORS, is_plain_product, is_unwatched
+from model.architecture.position import rotate, unturned
+from model.architecture.shared_keys import OwnKeys
+from model.kernels.block import MOST_ROWS, BlockWeights, decoded_block
+from model.kernels.library import NUMBERS, without_gradients
+from model.kernels.product import KINDS
 
 if TYPE_CHECKING:
-    from model.architecture.block import Block
+    from model.architecture.masks import AttentionContext
 
-MOST_ROWS = 8
-MOST_WEIGHTS = 4_194_304
-"""Weights of a block times rows up to which one thread is faster than calling every part and sharing its rows."""
-KINDS = {**NUMBERS, torch.int8: INT8}
-
-
-def is_plain(config: ModelConfig, layer: int) -> bool:
-    """Whether a layer is a block of Llama: attention to everything before, a gated unit, no bias, nothing beside."""
-    attention = config.attention
-    alone = config.experts is None and config.feedforward.sparsity_loss == 0 and not config.feedforward.bias
-    as_llama = config.norm.kind == "rms" and config.norm.placement == "pre" and config.norm.qk == "none"
-    plain = attention.bias == attention.gate == "none" and attention.softcap is attention.scale is None
-    places = config.positions(layer) in {"rope", "none"} and config.span(layer) == "full"
-    own = attention.share_layers == 1 and config.initialization.kind != "mup"
-    is_swiglu = config.mixer(layer) == "attention" and config.feedforward.kind == "swiglu"
-    return alone and as_llama and plain and places and own and is_swiglu
+PARTS: dict[type[nn.Module], Any] = {
+    Attention: Attention.forward, GatedUnit: GatedUnit.forward, RMSNorm: RMSNorm.forward, NoNorm: NoNorm.forward,
+    nn.Dropout: nn.Dropout.forward,
+}  # fmt: skip
+"""Kinds of parts that the kernel knows, and the `forward` that it stands for; products say it of themselves."""
+Parts = dict[str, Any]
+NAMES = frozenset({"attention_norm", "attention", "feedforward_norm", "feedforward"})
 
 
-class FusedBlock:
-    """Knows the sizes of a plain block, and sends a token through its weights as they are now.
+def decoded(parts: Parts, x_BTD: Tensor, context: AttentionContext) -> Tensor | None:
+    """(batch, 1, d_model) -> (batch, 1, d_model), or None where something is not as the kernel needs it.
 
     Args:
-        config: Of the network.
-        layer: The block's number.
+        parts: A block's submodules by name.
+        x_BTD: The residual stream.
+        context: Of the pass.
     """
-
-    def __init__(self, config: ModelConfig, layer: int) -> None:
-        self.layer, self.eps = config.cached_layers.index(layer), bits(config.norm_eps)
-        self.width, self.inner = config.d_model, config.d_ff
-        self.heads = (config.n_heads, config.n_kv_heads, config.head_size)
-        self.turned = int(config.positions(layer) == "rope")
-        features = (config.n_heads + 2 * config.n_kv_heads) * config.head_size
-        self.numbers = 3 * self.width + features + 2 * config.n_heads * config.head_size + 3 * self.inner + 1
-        self.weights = self.width * (features + config.n_heads * config.head_size + 3 * self.inner)
-
-    def takes(self, x_BTD: Tensor, context: AttentionContext) -> bool:
-        """Whether this is one new token of each of a few sequences, without padding, and nobody asks for gradients."""
-        rows, time, _ = x_BTD.shape
-        few = time == 1 and rows <= MOST_ROWS and context.cache is not None and context.mask is None
-        if not few or not without_gradients(x_BTD):
-            return False
-        return self.weights * rows <= MOST_WEIGHTS or torch.get_num_threads() == 1
-
-    def __call__(self, block: Block, x_BTD: Tensor, context: AttentionContext) -> Tensor | None:
-        """(batch, 1, d_model) -> (batch, 1, d_model), or None where something is not as the kernel needs it."""
-        room = context.cache.room(self.layer) if context.cache is not None else None
-        if room is None or context.cache is None:
-            return None
-        attention, feedforward = block.attention, block.feedforward
-        keys, values = room
-        norms = [_stored(block.attention_norm), _stored(block.feedforward_norm)]
-        parts = (attention.qkv, attention.out, feedforward.gate_up, feedforward.down)
-        matrices = [_matrix(part) for part in parts]  # type: ignore[arg-type]
-        length, longest = context.cache.length, keys.shape[2]
-        if None in norms or None in matrices or length >= longest or keys.dtype != x_BTD.dtype:
-            return None
-        x_BTD, y_BTD = x_BTD.contiguous(), torch.empty_like(x_BTD)
-        rows, (n_heads, n_kv_heads, size) = len(x_BTD), self.heads
-        numbers = rows * self.numbers + 3 * size + longest
-        space = torch.empty(numbers)
-        decode_block.launch(
-            rows, 0, NUMBERS[x_BTD.dtype], self.width, n_heads, n_kv_heads, size, self.inner, self.turned, length,
-            longest, self.eps, x_BTD, y_BTD, context.cos, context.sin, keys, values,
-            *(value for norm in norms for value in norm or ()), *(value for one in matrices for value in one or ()),
-            space, numbers,
-        )  # fmt: skip
-        return y_BTD
-
-
-def _stored(norm: nn.Module) -> tuple[int, int] | None:
-    """Kind and address of a norm's weights."""
-    weight: Tensor = norm.weight  # type: ignore[assignment]
-    return (NUMBERS[weight.dtype], weight.data_ptr()) if weight.dtype in NUMBERS else None
-
-
-def _matrix(part: nn.Module) -> tuple[int, int, int] | None:
-    """Kind, address and address of the scales of a matrix, None if the kernel cannot read it."""
-    weight: Tensor = part.weight  # type: ignore[assignment]
-    kind = KINDS.get(weight.dtype)
-    if kind is None or not weight.is_contiguous() or getattr(part, "bias", None) is not None:
+    rows, time, _ = x_BTD.shape
+    if time != 1 or rows > MOST_ROWS or context.cache is None or context.mask is not None:
         return None
-    scale: Tensor = part.scale if kind == INT8 else weight  # type: ignore[assignment]
-    return kind, weight.data_ptr(), scale.data_ptr()
+    if context.documents is not None or not without_gradients(x_BTD, context.cos) or not are_plain(parts):
+        return None
+    attention = parts["attention"]
+    room = context.cache.room(attention.keys.place)
+    if room is None or context.cache.length >= room[0].shape[2] or room[0].dtype != x_BTD.dtype:
+        return None
+    weights = _weights(parts)
+    if weights is None or not (room[0].is_contiguous() and room[1].is_contiguous()):
+        return None
+    return decoded_block(
+        x_BTD, *room, context.cos.contiguous(), context.sin.contiguous(), weights, n_heads=attention.n_heads,
+        length=context.cache.length, turned=attention.turn is rotate, eps=parts["attention_norm"].eps,
+    )  # fmt: skip
+
+
+def are_plain(parts: Parts) -> bool:
+    """Whether these are the parts of a block of Llama in inference, and nobody looks into them."""
+    if not NAMES <= parts.keys() <= NAMES | {"dropout"}:
+        return False
+    if "dropout" in parts and (parts["dropout"].training or not _is_untouched(parts["dropout"], nn.Dropout)):
+        return False
+    attention, unit = parts["attention"], parts["feedforward"]
+    if not (_is_untouched(attention, Attention) and _is_untouched(unit, GatedUnit)):
+        return False
+    norms, inside, beside = (parts["attention_norm"], parts["feedforward_norm"]), attention._modules, unit._modules
+    if inside.keys() != {"qkv", "qk_norm", "out"} or beside.keys() != {"gate_up", "down"}:
+        return False  # a gate, a watch, scaled queries, or what somebody added
+    if not (_is_untouched(norms[0], RMSNorm) and _is_untouched(norms[1], RMSNorm) and norms[0].eps == norms[1].eps):
+        return False
+    if not _is_untouched(inside["qk_norm"], NoNorm) or unit.gated is not gated_silu:
+        return False
+    if attention.scale_queries is not unscaled or attention.softcap is not None or type(attention.keys) is not OwnKeys:
+        return False
+    turn, dropped = rotate if attention.rotary else unturned, attention.training and attention.dropout
+    if type(attention.look) is not PlainLook or attention.turn is not turn or dropped:
+        return False
+    return all(is_plain_product(part) for part in (inside["qkv"], inside["out"], beside["gate_up"], beside["down"]))
+
+
+def _is_untouched(part: Any, kind: type[nn.Module]) -> bool:
+    """Whether a part is exactly of a kind, computes what the kind does, and has no hooks."""
+    return type(part) is kind and kind.forward is PARTS[kind] and is_unwatched(part)
+
+
+def _weights(parts: Parts) -> BlockWeights | None:
+    """The tensors as they are now; None where the kernel cannot read one."""
+    inside, beside = parts["attention"]._modules, parts["feedforward"]._modules
+    norms = parts["attention_norm"].weight, parts["feedforward_norm"].weight
+    products = (inside["qkv"], inside["out"], beside["gate_up"], beside["down"])
+    matrices = [product.weight for product in products]
+    if not all(type(m) in TENSORS and m.dtype in KINDS and m.is_cpu and m.is_contiguous() for m in matrices):
+        return None
+    if not all(type(norm) in TENSORS and norm.dtype in NUMBERS and norm.is_cpu for norm in norms):
+        return None
+    scales = [product.scale if m.dtype == torch.int8 else None for product, m in zip(products, matrices, strict=True)]
+    return BlockWeights(*norms, *matrices, *scales)

@@ -17,7 +17,7 @@ from torch.nn import functional
 from model.architecture.activation import ACTIVATIONS, GATES
 from model.architecture.config import ModelConfig
 from model.architecture.config.options import ExpertsConfig
-from model.architecture.feedforward import gated
+from model.architecture.gate import gated
 from model.architecture.linear import Linear
 from model.architecture.masks import AttentionContext
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -13,79 +11,9 @@ from model.architecture.activation import ACTIVATIONS, GATES
 from model.architecture.auxiliary import build_watch
 from model.architecture.config import ModelConfig
 from model.architecture.convolution import CausalConvolution
+from model.architecture.gate import gated
 from model.architecture.linear import Linear
 from model.architecture.masks import AttentionContext
-from model.kernels.gate_kernels import silu_gate_backward, silu_gate_forward
-from model.kernels.launch import NUMBERS, takes, without_gradients
-
-
-class _GatedSiLU(torch.autograd.Function):
-    """`silu(gate) * up`; the gradient is written straight into one buffer for both halves."""
-
-    @staticmethod
-    def forward(ctx: Any, gate_up: Tensor) -> Tensor:
-        ctx.save_for_backward(gate_up)
-        gate, up = gate_up.chunk(2, dim=-1)
-        return functional.silu(gate).mul_(up)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        (gate_up,) = ctx.saved_tensors
-        (gradient,) = gradients
-        gate, up = gate_up.chunk(2, dim=-1)
-        result = torch.empty_like(gate_up)
-        gate_gradient, up_gradient = result.chunk(2, dim=-1)
-        torch.mul(functional.silu(gate), gradient, out=up_gradient)
-        gate_gradient.copy_(torch.ops.aten.silu_backward(gradient * up, gate))
-        return result
-
-
-class _KernelGatedSiLU(torch.autograd.Function):
-    """The same by kernels: one pass each way."""
-
-    @staticmethod
-    def forward(ctx: Any, gate_up: Tensor) -> Tensor:
-        gate_up = gate_up.contiguous()
-        ctx.save_for_backward(gate_up)
-        return _gated_by_kernel(gate_up)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        (gate_up,) = ctx.saved_tensors
-        gradient, result = gradients[0].contiguous(), torch.empty_like(gate_up)
-        features = gradient.shape[-1]
-        rows = gradient.numel() // features
-        silu_gate_backward.launch(rows, gate_up.numel(), NUMBERS[gradient.dtype], features, gate_up, gradient, result)
-        return result
-
-
-def _gated_by_kernel(gate_up: Tensor) -> Tensor:
-    features = gate_up.shape[-1] // 2
-    y = gate_up.new_empty(*gate_up.shape[:-1], features)
-    silu_gate_forward.launch(y.numel() // features, gate_up.numel(), NUMBERS[y.dtype], features, gate_up, y)
-    return y
-
-
-def gated_silu(gate_up: Tensor) -> Tensor:
-    """`silu(gate) * up` of a tensor that holds gate, then up, in its last dimension."""
-    if without_gradients(gate_up):
-        return _gated_by_kernel(gate_up.contiguous())
-    way = _KernelGatedSiLU if takes(gate_up) else _GatedSiLU
-    y: Tensor = way.apply(gate_up)  # type: ignore[no-untyped-call]
-    return y
-
-
-def gated(kind: str) -> Callable[[Tensor], Tensor]:
-    """`activation(gate) * up` of a tensor that holds gate, then up, in its last dimension."""
-    if kind == "swiglu":
-        return gated_silu
-    activation = ACTIVATIONS[GATES[kind]]
-
-    def product(gate_up: Tensor) -> Tensor:
-        gate, up = gate_up.chunk(2, dim=-1)
-        return activation(gate) * up
-
-    return product
 
 
 class GatedUnit(nn.Module):

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from model.architecture.masks import SPANS, AttentionContext, PlainLook, Sight, SpanSizes, alibi_slopes, span_sizes
+from model.architecture.soft_cap import soft_capped
 
 if TYPE_CHECKING:
     from torch.nn.attention.flex_attention import BlockMask
@@ -103,7 +104,7 @@ def scored_of(sight: Sight, batch: int, softcap: float | None) -> Scored | None:
     slopes = alibi_slopes(sight.look.alibi_heads or 1).to(keys.device)
 
     def capped(score: Tensor, _sequence: Tensor, _head: Tensor, _query: Tensor, _key: Tensor) -> Tensor:
-        return cap * torch.tanh(score / cap)
+        return soft_capped(score, cap)
 
     def sloped(score: Tensor, sequence: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
         return score + slopes[head] * (keys[sequence, key] - queries[sequence, query])

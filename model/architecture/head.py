@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from model.architecture.attention import Scale
 from model.architecture.config import ModelConfig
 from model.architecture.linear import Linear
 from model.architecture.norm import build_norm
+from model.architecture.soft_cap import soft_capped
 
 
 class SoftCappedHead(Linear):
@@ -26,7 +26,9 @@ class SoftCappedHead(Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., d_model) -> (..., vocab), in x's dtype."""
-        return self.cap * torch.tanh(super().forward(x) / self.cap)
+        return soft_capped(super().forward(x), self.cap)
+
+    by_weights_alone = forward  # and by the cap: see `loss.py`
 
 
 def build_head(config: ModelConfig) -> Linear:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from model.architecture.config import ModelConfig
-
-if TYPE_CHECKING:
-    from model.architecture.decoder import Decoder
 
 INTO_RESIDUAL = (
     "attention.out.weight",
@@ -79,15 +76,16 @@ def _fans(parameter: Tensor) -> tuple[int, int]:
     return (sizes[-2], sizes[-1]) if len(sizes) > 1 else (sizes[0], sizes[0])
 
 
-def initialize(model: Decoder, generator: torch.Generator, std: float | None = None) -> None:
+def initialize(model: nn.Module, generator: torch.Generator, std: float | None = None) -> None:
     """Fill a decoder's weights, deterministic in `generator`: norms with ones, biases with zeros, the rest at random.
 
     Args:
-        model: Of any dtype, on the generator's device.
+        model: A `Decoder` of any dtype, on the generator's device.
         generator: Seeded.
         std: In place of the configuration's.
     """
-    options = model.config.initialization
+    config: ModelConfig = model.config  # type: ignore[assignment]
+    options = config.initialization
     std_of = INITIALIZATIONS[options.kind]
     std = options.std if std is None else std
     with torch.no_grad():
@@ -95,16 +93,17 @@ def initialize(model: Decoder, generator: torch.Generator, std: float | None = N
             if parameter.dim() == 1:
                 parameter.fill_(0.0 if name.endswith("bias") else 1.0)
                 continue
-            parameter.normal_(0.0, std_of(model.config, name, parameter, std), generator=generator)
+            parameter.normal_(0.0, std_of(config, name, parameter, std), generator=generator)
         for module in model.modules():
             if isinstance(module, InitializesItself):
                 module.initialize_own(generator)
 
 
-def learning_rate_factors(model: Decoder) -> dict[str, float]:
+def learning_rate_factors(model: nn.Module) -> dict[str, float]:
     """What muP multiplies the learning rate of each parameter by, for Adam: 1 but for inside matrices (table 8)."""
-    options = model.config.initialization
-    narrowing = options.base.d_model / model.config.d_model if options.kind == "mup" else 1.0
+    config: ModelConfig = model.config  # type: ignore[assignment]
+    options = config.initialization
+    narrowing = options.base.d_model / config.d_model if options.kind == "mup" else 1.0
     return {
         name: 1.0 if parameter.dim() == 1 or name in TABLES else narrowing
         for name, parameter in model.named_parameters()

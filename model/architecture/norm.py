@@ -3,81 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from model.architecture.config import ModelConfig
-from model.kernels.launch import NUMBERS, bits, takes, without_gradients
-from model.kernels.norm_kernels import rms_backward, rms_forward
-
-
-class _RMSNormFunction(torch.autograd.Function):
-    """Forward and backward in a handful of passes over memory; autograd's own chain takes three times as many."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, eps: float) -> Tensor:
-        exact = torch.promote_types(x.dtype, torch.float32)
-        mean_square = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=exact).square_().div_(x.shape[-1])
-        scale = mean_square.add_(eps).rsqrt_()
-        normed = (x * scale).to(x.dtype)
-        ctx.save_for_backward(normed, weight, scale)
-        scaled: Tensor = normed * weight.to(x.dtype)
-        return scaled
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
-        normed, weight, scale = ctx.saved_tensors
-        (gradient,) = gradients
-        product = gradient * normed
-        weight_gradient = product.flatten(0, -2).sum(0, dtype=scale.dtype)
-        dot = torch.matmul(product, weight.to(product.dtype)).unsqueeze(-1).to(scale.dtype) / normed.shape[-1]
-        input_gradient = gradient * weight.to(gradient.dtype)
-        input_gradient = input_gradient.addcmul_(normed, dot.to(normed.dtype), value=-1).mul_(scale.to(normed.dtype))
-        return input_gradient, weight_gradient.to(weight.dtype), None
-
-
-class _KernelRMSNorm(torch.autograd.Function):
-    """The same by kernels: one pass each way."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, eps: float) -> Tensor:
-        x, weight = x.contiguous(), weight.float()
-        y, scale = _normed(x, weight, eps)
-        ctx.save_for_backward(x, weight, scale)
-        return y
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
-        x, weight, scale = ctx.saved_tensors
-        gradient, x_gradient = gradients[0].contiguous(), torch.empty_like(x)
-        features = x.shape[-1]
-        # each thread sums its own rows
-        parts = torch.zeros(torch.get_num_threads(), features)
-        rms_backward.launch(
-            len(scale), x.numel(), NUMBERS[x.dtype], features, x, weight, scale, gradient, x_gradient, parts
-        )
-        return x_gradient, parts.sum(0), None
-
-
-def _normed(x: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
-    """The result, and what each row was multiplied by: (rows,) float32."""
-    features = x.shape[-1]
-    rows = x.numel() // features
-    y, scale = torch.empty_like(x), torch.empty(rows)
-    rms_forward.launch(rows, x.numel(), NUMBERS[x.dtype], features, bits(eps), x, weight, y, scale)
-    return y, scale
+from model.kernels.library import takes
+from model.kernels.norm import rms_norm as by_kernel
 
 
 def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     """Scale the last dimension to unit root mean square, then by the weight; same shape and dtype out."""
-    if without_gradients(x):
-        return _normed(x.contiguous(), weight.float(), eps)[0]
-    way = _KernelRMSNorm if takes(x) else _RMSNormFunction
-    y: Tensor = way.apply(x, weight, eps)  # type: ignore[no-untyped-call]
-    return y
+    if takes(x):
+        return by_kernel(x, weight, eps)
+    return functional.rms_norm(x, x.shape[-1:], weight.to(x.dtype), eps)
 
 
 class RMSNorm(nn.Module):

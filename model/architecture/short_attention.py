@@ -13,20 +13,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from model.kernels.launch import NUMBERS, RowKernel, bits, takes
-from model.kernels.softmax_kernels import causal_softmax, causal_softmax_gradient
+from model.kernels.banded_attention import banded_attention
+from model.kernels.library import takes
 
 LONGEST = 512
 LONGEST_BANDED = 1024
 """Tokens up to which the bands' probabilities are kept for the way back; without a way back any number."""
-BANDS = {torch.float32: 64, torch.bfloat16: 128}
-"""Queries whose scores are one product: enough rows for it, and what is not visible behind the band is not computed."""
 
 
 @functools.lru_cache(maxsize=8)
-def _causal_bias(time: int, dtype: torch.dtype) -> Tensor:
+def _causal_bias(time: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """(1, time, time): 0 where a query may look, -inf above the diagonal."""
-    return torch.full((time, time), float("-inf"), dtype=dtype).triu_(1).unsqueeze(0)
+    return torch.full((time, time), float("-inf"), dtype=dtype, device=device).triu_(1).unsqueeze(0)
 
 
 class _ShortCausalAttention(torch.autograd.Function):
@@ -36,7 +34,7 @@ class _ShortCausalAttention(torch.autograd.Function):
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
         scale = q.shape[-1] ** -0.5
         if bias is None:
-            causal = _causal_bias(q.shape[1], q.dtype).expand(q.shape[0], -1, -1)
+            causal = _causal_bias(q.shape[1], q.dtype, q.device).expand(q.shape[0], -1, -1)
             scores = torch.baddbmm(causal, q, k.transpose(1, 2), alpha=scale)
         else:
             batch, _, time, _ = bias.shape
@@ -58,57 +56,6 @@ class _ShortCausalAttention(torch.autograd.Function):
         q_gradient = torch.bmm(score_gradient, k).mul_(scale)
         k_gradient = torch.bmm(score_gradient.transpose(1, 2), q).mul_(scale)
         return q_gradient, k_gradient, v_gradient, None
-
-
-class _BandedAttention(torch.autograd.Function):
-    """Plain causal attention, band by band: softmax and its gradient by kernels, in the memory of the scores."""
-
-    @staticmethod
-    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, keeps: bool) -> Tensor:
-        time, size = q.shape[1], BANDS[q.dtype]
-        y, kept = torch.empty_like(q), []
-        for start in range(0, time, size):
-            band, seen = slice(start, min(start + size, time)), slice(0, min(start + size, time))
-            weights = torch.bmm(q[:, band], k[:, seen].transpose(1, 2))
-            _run(causal_softmax, start, q.shape[-1], weights, q.new_empty(torch.get_num_threads() * time, dtype=_F32))
-            torch.bmm(weights, v[:, seen], out=y[:, band])
-            if keeps:
-                kept.append(weights)
-        ctx.save_for_backward(q, k, v, *kept)
-        return y
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
-        q, k, v, *kept = ctx.saved_tensors
-        gradient, time, size = gradients[0].contiguous(), q.shape[1], BANDS[q.dtype]
-        q_gradient, k_gradient, v_gradient = torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
-        for start, weights in zip(range(0, time, size), kept, strict=True):
-            band, seen = slice(start, min(start + size, time)), slice(0, min(start + size, time))
-            v_gradient[:, seen] += torch.bmm(weights.transpose(1, 2), gradient[:, band])
-            score_gradient = torch.bmm(gradient[:, band], v[:, seen].transpose(1, 2))
-            _run(causal_softmax_gradient, start, q.shape[-1], weights, score_gradient)
-            torch.bmm(score_gradient, k[:, seen], out=q_gradient[:, band])
-            k_gradient[:, seen] += torch.bmm(score_gradient.transpose(1, 2), q[:, band])
-        return q_gradient, k_gradient, v_gradient, None
-
-
-_F32 = torch.float32
-
-
-@functools.lru_cache(maxsize=8)
-def _from_the_beginning(time: int) -> Tensor:
-    """(time,) int64: every query sees from the first token on."""
-    return torch.zeros(time, dtype=torch.int64)
-
-
-def _run(kernel: RowKernel, offset: int, head_size: int, weights: Tensor, other: Tensor) -> None:
-    """Run a softmax kernel over a band whose first query stands at `offset`."""
-    sequences, queries, keys = weights.shape
-    starts = _from_the_beginning(offset + queries)
-    kernel.launch(
-        sequences * queries, weights.numel(), NUMBERS[weights.dtype], keys, 1, queries, offset,
-        bits(head_size**-0.5), 1, offset + queries, starts, weights, other,
-    )  # fmt: skip
 
 
 def is_banded(q: Tensor, k: Tensor, v: Tensor) -> bool:
@@ -134,9 +81,7 @@ def short_causal_attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None 
     if repeats > 1:
         k, v = (x.repeat_interleave(repeats, dim=1) for x in (k, v))
     flat = (x.reshape(batch * heads, time, size) for x in (q, k, v))
-    y: Tensor
     if bias is None and takes(q, k, v):
-        y = _BandedAttention.apply(*flat, torch.is_grad_enabled())  # type: ignore[no-untyped-call]
-    else:
-        y = _ShortCausalAttention.apply(*flat, bias)  # type: ignore[no-untyped-call]
+        return banded_attention(*flat).view(batch, heads, time, size)
+    y: Tensor = _ShortCausalAttention.apply(*flat, bias)  # type: ignore[no-untyped-call]
     return y.view(batch, heads, time, size)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from model.architecture.soft_cap import soft_capped
+
 TILE = 256
 
 
@@ -53,7 +55,7 @@ def _row(
         keys = slice(left, min(left + tile, k.shape[2]))
         scores = (q @ k[:, :, keys].transpose(2, 3)).to(dtype) * q.shape[-1] ** -0.5
         if softcap is not None:
-            scores = softcap * torch.tanh(scores / softcap)
+            scores = soft_capped(scores, softcap)
         scores = scores + _tile_bias(bias, queries, keys, earlier, scores)
         new_largest = torch.maximum(largest, scores.detach().amax(dim=-1))
         # a row that has seen nothing yet would subtract -inf from -inf

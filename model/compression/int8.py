@@ -11,8 +11,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from model.architecture.linear import few_rows, product
+from model.architecture.soft_cap import soft_capped
 from model.errors import CheckpointError
+from model.kernels.product import few_rows, product
 
 LEVELS = 127  # -127 to 127: symmetric, -128 is not used
 
@@ -49,9 +50,9 @@ def round_up_to_bfloat16(values: Tensor) -> Tensor:
 class Int8Linear(nn.Module):
     """`y = x W^T`, plus a float32 bias where there is one, with W in int8.
 
-    A few rows on a CPU (decoding) take a kernel that reads a quarter of float32's bytes (`linear.few_rows`). For more
-    (prompts, scoring) the weights are widened for this one product and freed again, and the scale is applied to the
-    result; widening costs as much as a few rows do. Both are exact but for the type's own rounding.
+    A few rows on a CPU (decoding) take a kernel that reads a quarter of float32's bytes (`kernels/product.py`). For
+    more (prompts, scoring) the weights are widened for this one product and freed again, and the scale is applied to
+    the result; widening costs as much as a few rows do. Both are exact but for the type's own rounding.
     """
 
     weight: Tensor
@@ -70,6 +71,8 @@ class Int8Linear(nn.Module):
         y = self._product(x)
         return y if self.bias is None else y + self.bias.to(x.dtype)
 
+    by_weights_alone = forward  # see `Linear`
+
     def _product(self, x: Tensor) -> Tensor:
         found = few_rows(x, self.weight, self.scale)
         return product(x, self.weight.to(x.dtype)) * self.scale.to(x.dtype) if found is None else found
@@ -84,7 +87,7 @@ class Int8SoftCappedHead(Int8Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., d_model) -> (..., vocab), in x's dtype."""
-        return self.cap * torch.tanh(super().forward(x) / self.cap)
+        return soft_capped(super().forward(x), self.cap)
 
 
 class Int8Table(nn.Module):

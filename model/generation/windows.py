@@ -47,9 +47,8 @@ class WindowBatch:
         padding_BT = self._padding_BT
         if padding_BT is not None:
             padding_BT = padding_BT[:, : self._cache.length + tokens_BT.shape[1]]
-        hidden_BTD = self.model.hidden(tokens_BT, cache=self._cache, padding_BT=padding_BT)
-        logits_B1V: Tensor = self.model.head(hidden_BTD[:, -1:])  # the head only where its logits are used
-        return logits_B1V[:, 0].float()
+        logits_B1V: Tensor = self.model(tokens_BT, cache=self._cache, padding_BT=padding_BT, last_only=True)
+        return logits_B1V[:, 0]
 
     def append(self, tokens: Sequence[int]) -> None:
         """Add one token to each window; full windows drop their oldest half first."""

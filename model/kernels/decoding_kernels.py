@@ -68,15 +68,15 @@ def attended_rows(
 
 @row_kernel
 def attend_to_cache(a: Any) -> None:
-    """Kind, heads, kv_heads, head size, length, room, scale, q, k, v, y, space (threads x (room + head size)).
+    """Kind, heads, kv_heads, head size, length, room, scale, q, k, v, y, space (threads x (length + head size)).
 
     Rows are (batch, heads); keys and values have `room` places a head, of which the first `length` are held.
     """
     first, last = share(a)
     heads, kv_heads, size, length, room, scale = a[3], a[4], a[5], a[6], a[7], np.float32(double_of(a[8]))
     flat, held = (a[1], size), (a[1] // heads * kv_heads, room, size)
-    space = floats(a[13], (a[0], room + size))[thread_number()]
-    scores, total = space[:room], space[room:]
+    space = floats(a[13], (a[0], length + size))[thread_number()]
+    scores, total = space[:length], space[length:]
     if a[2] == FLOAT32:
         q, k, v, y = floats(a[9], flat), floats(a[10], held), floats(a[11], held), floats(a[12], flat)
         attended_rows(q, k, v, y, length, heads, kv_heads, scale, scores, total, first, last)

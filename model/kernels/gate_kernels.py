@@ -11,14 +11,19 @@ from model.kernels.numbers_kernels import FLOAT32, floats, halves, loops, narrow
 
 
 @loops
+def gated_line(gates: Any, ups: Any, y: Any) -> None:
+    """`silu(gate) * up` of some features."""
+    for i in range(y.shape[0]):
+        gate = widened(gates[i])
+        y[i] = narrowed(gate * sigmoid(gate) * widened(ups[i]), y[i])
+
+
+@loops
 def gated_rows(x: Any, y: Any, first: int, last: int) -> None:
     """`silu(gate) * up` of some rows."""
     n = y.shape[1]
     for row in range(first, last):
-        gates, ups = x[row, :n], x[row, n:]
-        for i in range(n):
-            gate = widened(gates[i])
-            y[row, i] = narrowed(gate * sigmoid(gate) * widened(ups[i]), y[row, i])
+        gated_line(x[row, :n], x[row, n:], y[row])
 
 
 @loops

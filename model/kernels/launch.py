@@ -18,8 +18,6 @@ from torch import Tensor
 
 from model import compiled
 
-NUMBERS = {torch.float32: 0, torch.bfloat16: 1}
-"""Types that kernels read and write, and what they are called there (numbers_kernels.py)."""
 SMALL = 131_072
 """Numbers below which one thread is faster than waking another."""
 
@@ -30,7 +28,8 @@ if _parallel is not None:
     _parallel.restype = None
 _nought, _one = (ctypes.CFUNCTYPE(ctypes.c_int)(lambda number=number: number) for number in (0, 1))
 _asked = (_process.omp_get_thread_num, _process.omp_get_num_threads) if _parallel is not None else (_nought, _one)
-for _name, _function in zip(("tisslm_thread", "tisslm_threads"), _asked, strict=True):
+_wait = _process.GOMP_barrier if _parallel is not None else ctypes.CFUNCTYPE(None)(lambda: None)
+for _name, _function in zip(("tisslm_thread", "tisslm_threads", "tisslm_barrier"), (*_asked, _wait), strict=True):
     binding.add_symbol(_name, ctypes.cast(_function, ctypes.c_void_p).value)
 
 
@@ -51,12 +50,15 @@ class RowKernel:
 
         Args:
             rows: What is shared among the threads.
-            size: Numbers read or written in all; little work is done by one thread.
+            size: Numbers read or written in all; little work (`SMALL`) is done by one thread.
             *arguments: Contiguous tensors, which must outlive the call, and integers.
         """
+        self.run(shared_by(size), rows, *arguments)
+
+    def run(self, threads: int, rows: int, *arguments: int | Tensor) -> None:
+        """The same on a number of threads; fewer may come."""
         if self._entry is None:
             self._compile()
-        threads = torch.get_num_threads() if size >= SMALL and _parallel is not None else 1
         values = [a if type(a) is int else a.data_ptr() for a in arguments]  # type: ignore[union-attr]
         block = struct.pack(f"{2 + len(values)}q", threads, rows, *values)
         if threads == 1 or _parallel is None:
@@ -74,15 +76,11 @@ def row_kernel(function: Callable[[Any], None]) -> RowKernel:
     return RowKernel(function)
 
 
-def takes(*tensors: Tensor) -> bool:
-    """Whether kernels can have these tensors: on a CPU, all of one type that they know."""
-    first = tensors[0].dtype
-    return first in NUMBERS and all(tensor.is_cpu and tensor.dtype == first for tensor in tensors)
-
-
-def without_gradients(*tensors: Tensor) -> bool:
-    """Whether kernels can have these tensors, and nobody asks for gradients."""
-    return not torch.is_grad_enabled() and takes(*tensors)
+def shared_by(size: int, small: int | None = None) -> int:
+    """Threads for work on so many numbers; up to `small` (`SMALL`) of them one thread is the fastest."""
+    if _parallel is None or size < (SMALL if small is None else small):
+        return 1
+    return torch.get_num_threads()
 
 
 def bits(number: float) -> int:

@@ -31,6 +31,7 @@ C0, C1, C2, C3, C4, C5, C6 = (
 )  # fmt: skip
 thread_number = types.ExternalFunction("tisslm_thread", types.int32())
 thread_count = types.ExternalFunction("tisslm_threads", types.int32())
+_barrier = types.ExternalFunction("tisslm_barrier", types.void())
 
 
 def loops(function: F) -> F:
@@ -200,13 +201,25 @@ def sigmoid(x: Any) -> Any:
 
 
 @inlined
-def share(arguments: Any) -> Any:
-    """First and last row (exclusive) of this thread; there may be fewer threads than were asked for."""
-    rows = arguments[1]
-    if arguments[0] == 1:
+def part_of(rows: Any, asked: Any) -> Any:
+    """First and last (exclusive) of some rows for this thread; fewer threads may come than were asked for."""
+    if asked == 1:
         return np.int64(0), rows
     threads, thread = np.int64(thread_count()), np.int64(thread_number())
     return rows * thread // threads, rows * (thread + 1) // threads
+
+
+@inlined
+def share(arguments: Any) -> Any:
+    """First and last row (exclusive) of this thread."""
+    return part_of(arguments[1], arguments[0])
+
+
+@inlined
+def wait_for_others(asked: Any) -> None:
+    """Go on when all threads that came are here."""
+    if asked != 1:
+        _barrier()
 
 
 @inlined

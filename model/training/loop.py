@@ -60,7 +60,7 @@ def train(run: TrainingRun, callbacks: Sequence[Callback]) -> None:
     Raises:
         TrainingError: The loss or the gradient is not finite; the weights are those of the step before.
     """
-    device = run.model.embedding.weight.device
+    device = run.model.device
     run.model.train()
     while not (run.done or run.stop):
         batch = run.loader.draw().cut(context_length(run.config, run.step)).to(device)

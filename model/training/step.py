@@ -10,8 +10,7 @@ from torch import Tensor
 
 from model.architecture.decoder import Decoder
 from model.errors import TrainingError
-from model.training.config import LossConfig
-from model.training.objectives import PLAIN, training_loss
+from model.training.objectives import PLAIN, LossOptions, training_loss
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,7 @@ def resolved_dtype(name: str, device: str) -> torch.dtype:
     """The type of the matrix products: `auto` is bf16 where the device computes in it, else fp32."""
     if name == "auto":
         if device == "cuda":
-            return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+            return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
         return torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else torch.float32
     return {"bf16": torch.bfloat16, "fp32": torch.float32}[name]
 
@@ -41,7 +40,7 @@ def train_step(
     learning_rate: float,
     clip_norm: float,
     documents_BT: Tensor | None = None,
-    loss_options: LossConfig = PLAIN,
+    loss_options: LossOptions = PLAIN,
 ) -> StepResult:
     """Make one step; the weights are untouched when the loss or a gradient is not finite.
 

@@ -12,7 +12,6 @@ from model.dataset.shards import TokenDataset
 from model.dataset.streams import Stream, WholeStream, documents_between, streams_by
 from model.dataset.windows import IGNORED
 from model.errors import TrainingError
-from model.training.objectives import next_token_loss
 
 
 def validation_loss(
@@ -68,7 +67,7 @@ def _stream_loss(model: Decoder, stream: Stream, max_tokens: int, batch_sequence
     n_targets = min(max_tokens, stream.n_tokens - 1)
     read = np.empty(n_targets + 1, np.int64)
     stream.read_into(read, 0)
-    device = model.embedding.weight.device
+    device = model.device
     tokens = torch.from_numpy(read).to(device)
     targets = tokens[1:].clone()
     documents = None
@@ -87,12 +86,8 @@ def _stream_loss(model: Decoder, stream: Stream, max_tokens: int, batch_sequence
             shape = (-1, min(length, part.stop - part.start))
             inputs_BT, targets_BT = tokens[:-1][part].view(shape), targets[part].view(shape)
             documents_BT = None if documents is None else documents[part].view(shape)
-            hidden_BTD = model.hidden(inputs_BT, documents_BT=documents_BT)
             n_counted = int((targets_BT >= 0).sum())
-            total += (
-                next_token_loss(hidden_BTD, model.head.weight, targets_BT, softcap=model.config.logit_softcap).item()
-                * n_counted
-            )
+            total += model(inputs_BT, targets_BT=targets_BT, documents_BT=documents_BT).item() * n_counted
             counted += n_counted
     model.train(was_training)
     return total / max(1, counted)

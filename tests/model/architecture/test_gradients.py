@@ -16,6 +16,7 @@ from model.architecture.auxiliary import auxiliary_loss
 from model.architecture.config import ModelConfig
 from model.architecture.decoder import Decoder, initialize
 from model.architecture.feedforward import FEEDFORWARDS, gated
+from model.architecture.loss import exit_loss
 from model.architecture.masks import AttentionContext, Sight, look_of
 from model.architecture.mixers import MIXERS
 from model.architecture.norm import NORMS, QueryKeyNorm
@@ -24,7 +25,7 @@ from model.architecture.scan import linear_scan
 from model.architecture.short_attention import short_causal_attention
 from model.architecture.tiled_attention import tiled_attention
 from model.training.config import LossConfig
-from model.training.objectives import exit_loss, next_token_loss, training_loss
+from model.training.objectives import next_token_loss, training_loss
 
 pytestmark = pytest.mark.feature("TRAIN-01")
 LENGTH = 5
@@ -191,7 +192,7 @@ def test_experts_and_their_losses(experts: dict[str, Any]) -> None:
 def test_the_chunked_loss(
     softcap: float | None, smoothing: float, z_loss: float, chunk: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("model.training.objectives.CHUNK_LOGITS", chunk)
+    monkeypatch.setattr("model.kernels.loss.CHUNK_LOGITS", chunk)
     options, targets = LossConfig(label_smoothing=smoothing, z_loss=z_loss), torch.tensor([[1, 4, -100, 2]])
     assert agree(
         lambda hidden, weight: next_token_loss(hidden, weight, targets, options=options, softcap=softcap),
@@ -210,7 +211,7 @@ def test_the_loss_of_an_exit() -> None:
     last = random(1, 4, 8, seed=5).detach()
 
     def loss(exit_BTD: Tensor) -> Tensor:
-        return exit_loss(network, exit_BTD, last, targets)
+        return 0.5 * exit_loss(network.head, network.depth.confident, exit_BTD, last, targets)
 
     # the confidence moves nothing but its own head, so it is no part of this gradient
     found = torch.autograd.grad(loss(x := random(1, 4, 8)), x)[0]

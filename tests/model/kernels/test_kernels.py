@@ -12,14 +12,18 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
-from model.architecture.decoding_attention import decodes, decoding_attention
-from model.architecture.feedforward import gated_silu
-from model.architecture.heads import heads_of
-from model.architecture.linear import FEW_ROWS, Linear, few_rows, product
+from model.architecture.attend import decodes
+from model.architecture.gate import gated_silu
+from model.architecture.linear import Linear
 from model.architecture.norm import rms_norm
 from model.architecture.position import rotary_table, rotate
-from model.architecture.short_attention import BANDS, short_causal_attention
+from model.architecture.short_attention import short_causal_attention
 from model.kernels import launch, softmax_kernels
+from model.kernels.banded_attention import BANDS
+from model.kernels.decoding import attend_to_cached
+from model.kernels.heads import split_heads
+from model.kernels.library import NUMBERS
+from model.kernels.product import FEW_ROWS, few_rows, product
 from model.training.config import LossConfig
 from model.training.objectives import next_token_loss
 
@@ -110,7 +114,7 @@ def test_heads(dtype: torch.dtype, heads: tuple[int, int], size: int, positions:
         return rotate(q, cos.double(), sin.double()), rotate(k, cos.double(), sin.double()), v
 
     tables = () if positions == "none" else (cos, sin)
-    agree(lambda x: heads_of(x, n, kv, *tables), reference, [random(batch, time, (n + 2 * kv) * size, dtype=dtype)])
+    agree(lambda x: split_heads(x, n, kv, *tables), reference, [random(batch, time, (n + 2 * kv) * size, dtype=dtype)])
 
 
 @pytest.mark.parametrize("dtype", TYPES)
@@ -138,7 +142,7 @@ def test_decoding_attention(dtype: torch.dtype, heads: tuple[int, int], held: in
     q = random(2, heads[0], 1, 24, dtype=dtype, seed=5).detach()
     with torch.no_grad():
         assert decodes(q, k, v)
-        found = decoding_attention(q, k, v)
+        found = attend_to_cached(q, k, v)
         expected = functional.scaled_dot_product_attention(q.double(), k.double(), v.double(), enable_gqa=True)
         torch.testing.assert_close(found.double(), expected, atol=TOLERANCE[dtype], rtol=0)
         assert not decodes(q, k.transpose(2, 3).contiguous().transpose(2, 3), v)
@@ -208,7 +212,7 @@ def test_linear_and_its_gradients(rows: int) -> None:
 @pytest.mark.parametrize("dtype", TYPES)
 @pytest.mark.parametrize("options", [LossConfig(), LossConfig(label_smoothing=0.1, z_loss=0.01)])
 def test_cross_entropy(dtype: torch.dtype, options: LossConfig, threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("model.training.objectives.CHUNK_LOGITS", 4 * 37)  # several chunks, the last one smaller
+    monkeypatch.setattr("model.kernels.loss.CHUNK_LOGITS", 4 * 37)  # several chunks, the last one smaller
     targets = torch.randint(0, 37, (2, 7), generator=torch.Generator().manual_seed(1))
     targets[0, 3] = -1
 
@@ -248,7 +252,7 @@ def test_results_do_not_depend_on_where_memory_lies(dtype: torch.dtype) -> None:
         space, rest = memory[:20], memory[20 + gap :].view(dtype)
         placed = rest[: scores.numel()].copy_(scores.flatten())
         softmax_kernels.causal_softmax.launch(
-            120, 2400, launch.NUMBERS[dtype], 20, 1, 20, 0, launch.bits(0.3), 1, 20,
+            120, 2400, NUMBERS[dtype], 20, 1, 20, 0, launch.bits(0.3), 1, 20,
             torch.zeros(20, dtype=torch.int64), placed, space,
         )  # fmt: skip
         found.append(placed.clone())

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from model.architecture.config import ModelConfig
 from model.architecture.decoder import Decoder, initialize
-from model.training import objectives
+from model.kernels import loss as kernel
 from model.training.config import LossConfig
 from model.training.objectives import next_token_loss, training_loss
 
@@ -53,14 +53,14 @@ def test_loss_and_gradients_equal_those_of_torch_whatever_the_chunks(
     targets.view(-1)[:ignored] = -100
     expected = reference(hidden, weight, targets, options, cap)
     wanted = torch.autograd.grad(expected, [hidden, weight])
-    kept = objectives.CHUNK_LOGITS
-    objectives.CHUNK_LOGITS = chunk
+    kept = kernel.CHUNK_LOGITS
+    kernel.CHUNK_LOGITS = chunk
     try:
         found = next_token_loss(hidden, weight, targets, options=options, softcap=cap)
         torch.testing.assert_close(found, expected)
         torch.testing.assert_close(torch.autograd.grad(found, [hidden, weight]), wanted)
     finally:
-        objectives.CHUNK_LOGITS = kept
+        kernel.CHUNK_LOGITS = kept
 
 
 @pytest.mark.parametrize("cap", [None, 2.0])

@@ -38,7 +38,7 @@ def batch(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
 def test_chunked_loss_and_its_gradients_equal_plain_cross_entropy(
     n_tokens: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("model.training.objectives.CHUNK_LOGITS", 61 * 32)
+    monkeypatch.setattr("model.kernels.loss.CHUNK_LOGITS", 61 * 32)
     generator = torch.Generator().manual_seed(0)
     hidden = torch.randn(1, n_tokens, 24, generator=generator).requires_grad_()
     weight = torch.randn(61, 24, generator=generator).requires_grad_()
