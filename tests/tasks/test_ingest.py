@@ -240,7 +240,7 @@ def test_nothing_readable_names_the_reasons_with_counts(tmp_path):
     (tmp_path / "texts").mkdir()
     for i in range(3):
         (tmp_path / "texts" / f"{i}.txt").write_bytes(b"caf\xe9")
-    (tmp_path / "texts" / "x.pdf").write_bytes(b"%PDF")
+    (tmp_path / "texts" / "x.xyz").write_bytes(b"words")
     with pytest.raises(CorpusError, match=r"from 4 files in texts: set aside 3 not_utf8, 1 unknown_ending; the first"):
         run(tmp_path)
 

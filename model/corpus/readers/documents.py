@@ -7,6 +7,7 @@ address that the XML names is looked up.
 from __future__ import annotations
 
 import io
+import logging
 import posixpath
 import zipfile
 from collections.abc import Iterator
@@ -33,6 +34,9 @@ def read_pdf(file: SourceFile) -> Iterator[Record]:
     """
     from pypdf import PdfReader
 
+    logging.getLogger("pypdf").setLevel(
+        logging.CRITICAL
+    )  # it warns of every slip; what cannot be read is refused below
     try:
         reader = PdfReader(io.BytesIO(_bytes_of(file)))
         if reader.is_encrypted and not reader.decrypt(""):
